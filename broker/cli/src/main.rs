@@ -1,0 +1,2 @@
+//! The binary `ottla`: the broker and every tool.
+fn main() {}

@@ -1,0 +1,1 @@
+//! An async client for the Kafka protocol, used by the tools.

@@ -1,0 +1,1 @@
+//! Every configuration key once, and all that is derived of it.

@@ -1,0 +1,1 @@
+//! The cluster's controller as a pure machine over its metadata.

@@ -1,0 +1,1 @@
+//! One partition's leader and follower protocol, without files or sockets.

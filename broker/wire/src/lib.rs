@@ -1,0 +1,1 @@
+//! Bytes to values and back: the Kafka protocol, record batches and record schemas.
