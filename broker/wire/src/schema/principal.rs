@@ -1,0 +1,12 @@
+//! The principal that Envelope and delegation tokens carry.
+
+use crate::Message;
+
+/// See [`super`].
+#[derive(Debug, Clone, PartialEq, Message)]
+#[message(versions = "0", flexible = "0+")]
+pub struct DefaultPrincipalData {
+    pub r#type: String,
+    pub name: String,
+    pub token_authenticated: bool,
+}
