@@ -1,0 +1,194 @@
+"""What an application does with Python's clients: kafka-python, aiokafka and confluent-kafka.
+
+usage: stories.py BOOTSTRAP [CLIENT]     prints `ok NAME` or `not ok NAME: why` for each story
+"""
+import asyncio
+import os
+import sys
+import time
+import traceback
+import uuid
+
+BOOTSTRAP = sys.argv[1]
+CODECS = ["gzip", "snappy", "lz4", "zstd"]
+STORIES = []
+
+
+def story(fn):
+    STORIES.append(fn)
+    return fn
+
+
+def name(what):
+    return f"py-{what}-{uuid.uuid4().hex[:8]}"
+
+
+def equal(got, want, what):
+    assert got == want, f"{what}: got {got!r}, want {want!r}"
+
+
+# ---- kafka-python -------------------------------------------------------------------------------
+
+@story
+def kafka_python_round_trip():
+    from kafka import KafkaConsumer, KafkaProducer
+    from kafka.admin import KafkaAdminClient, NewTopic
+
+    admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+    for codec in [None, *CODECS]:
+        topic = name(f"kp-{codec}")
+        admin.create_topics([NewTopic(topic, 2, 1)])
+        producer = KafkaProducer(bootstrap_servers=BOOTSTRAP, compression_type=codec, acks="all")
+        for i in range(500):
+            producer.send(topic, key=b"k%d" % i, value=b"v%d" % i * 10, headers=[("h", b"%d" % i)], partition=i % 2)
+        producer.send(topic, key=b"tombstone", value=None, partition=0)
+        producer.flush()
+        producer.close()
+        consumer = KafkaConsumer(topic, bootstrap_servers=BOOTSTRAP, auto_offset_reset="earliest",
+                                 group_id=topic, consumer_timeout_ms=20000)
+        got = {}
+        for r in consumer:
+            got[r.key] = (r.value, r.headers)
+            if len(got) == 501:
+                break
+        consumer.commit()
+        consumer.close()
+        equal(len(got), 501, f"{codec}: records")
+        equal(got[b"k7"], (b"v7" * 10, [("h", b"7")]), f"{codec}: record")
+        equal(got[b"tombstone"][0], None, f"{codec}: tombstone")
+        offsets = admin.list_group_offsets(topic) if hasattr(admin, "list_group_offsets") else None
+        if offsets is not None:
+            assert offsets, f"{codec}: committed offsets"
+        admin.delete_topics([topic])
+    admin.close()
+
+
+# ---- aiokafka -----------------------------------------------------------------------------------
+
+@story
+def aiokafka_round_trip_and_group():
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+    async def go():
+        for codec in [None, *CODECS]:
+            topic = name(f"aio-{codec}")
+            producer = AIOKafkaProducer(bootstrap_servers=BOOTSTRAP, compression_type=codec, enable_idempotence=True)
+            await producer.start()
+            sent = [await producer.send(topic, key=b"k%d" % i, value=b"v%d" % i) for i in range(300)]
+            for f in sent:
+                await f
+            await producer.stop()
+            consumer = AIOKafkaConsumer(topic, bootstrap_servers=BOOTSTRAP, group_id=topic, auto_offset_reset="earliest")
+            await consumer.start()
+            got = [await asyncio.wait_for(consumer.getone(), 20) for _ in range(300)]
+            equal([r.value for r in got], [b"v%d" % i for i in range(300)], f"{codec}: values in order")
+            await consumer.commit()
+            await consumer.stop()
+
+    asyncio.run(go())
+
+
+# ---- confluent-kafka (the newest librdkafka) ----------------------------------------------------
+
+@story
+def confluent_round_trip():
+    from confluent_kafka import Consumer, Producer
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    for codec in ["none", *CODECS]:
+        topic = name(f"ck-{codec}")
+        for f in admin.create_topics([NewTopic(topic, 3, 1)]).values():
+            f.result()
+        producer = Producer({"bootstrap.servers": BOOTSTRAP, "compression.type": codec, "enable.idempotence": True})
+        errors = []
+        for i in range(3000):
+            producer.produce(topic, key=f"k{i}", value=f"v{i}", headers={"i": str(i)},
+                             on_delivery=lambda e, _: e and errors.append(e))
+            producer.poll(0)
+        producer.flush()
+        equal(errors, [], "delivery errors")
+        consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": topic, "auto.offset.reset": "earliest"})
+        consumer.subscribe([topic])
+        got = {}
+        end = time.time() + 30
+        while len(got) < 3000 and time.time() < end:
+            for m in consumer.consume(1000, 0.5):
+                assert m.error() is None, m.error()
+                got[m.key()] = m.value()
+        equal(len(got), 3000, f"{codec}: records")
+        equal(got[b"k42"], b"v42", "value")
+        consumer.commit(asynchronous=False)
+        consumer.close()
+
+
+@story
+def confluent_group_of_three_cooperative():
+    from confluent_kafka import Consumer
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    topic = name("ckg")
+    admin.create_topics([NewTopic(topic, 6, 1)])[topic].result()
+    members = []
+
+    def settled():
+        for m in members:
+            m.poll(0.05)
+        owned = [{(p.topic, p.partition) for p in m.assignment()} for m in members]
+        return sum(map(len, owned)) == 6 and len(set().union(*owned)) == 6 and all(len(o) == 6 // len(members) for o in owned)
+
+    for strategy in ["range", "cooperative-sticky"]:
+        for _ in range(3):
+            c = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": topic + strategy, "heartbeat.interval.ms": 200,
+                          "partition.assignment.strategy": strategy})
+            c.subscribe([topic])
+            members.append(c)
+            end = time.time() + 30
+            while not settled():
+                assert time.time() < end, f"{strategy}: {len(members)} members never settle"
+        members.pop(1).close()
+        end = time.time() + 30
+        while sum(len(m.assignment()) for m in members) != 6:
+            assert time.time() < end, f"{strategy}: never settles after one left"
+            settled()
+        while members:
+            members.pop().close()
+
+
+@story
+def confluent_offsets_for_times_and_watermarks():
+    from confluent_kafka import Consumer, Producer, TopicPartition
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    topic = name("ckt")
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    producer = Producer({"bootstrap.servers": BOOTSTRAP})
+    for i in range(100):
+        producer.produce(topic, value=f"v{i}", timestamp=1_000_000 + i)
+    producer.flush()
+    c = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": topic})
+    equal(c.get_watermark_offsets(TopicPartition(topic, 0), 10), (0, 100), "watermarks")
+    equal(c.offsets_for_times([TopicPartition(topic, 0, 1_000_050)], 10)[0].offset, 50, "offset for the time")
+    c.close()
+
+
+def main():
+    wanted = sys.argv[2:]
+    failed = False
+    for fn in STORIES:
+        if wanted and not any(fn.__name__.startswith(w) for w in wanted):
+            continue
+        begun = time.time()
+        try:
+            fn()
+            print(f"ok python/{fn.__name__} ({(time.time() - begun) * 1000:.0f} ms)", flush=True)
+        except Exception as e:  # a story may fail in any way; the next one still runs
+            failed = True
+            at = traceback.extract_tb(e.__traceback__)[1:] or traceback.extract_tb(e.__traceback__)
+            print(f"not ok python/{fn.__name__}: {type(e).__name__}: {str(e)[:400]!r} at line {at[0].lineno}", flush=True)
+    os._exit(1 if failed else 0)
+
+
+main()

@@ -1,0 +1,140 @@
+"""Kafka's own kafka-*.sh against a node: what they print must be what they print of Apache Kafka.
+
+The expected outputs lie in golden/, taken from Apache Kafka 4.3.1 itself by
+`BROKER=kafka UPDATE=1 tests/conformance/suite tools`, with ids, ports, paths and times made equal.
+"""
+import os
+import pathlib
+import re
+
+import tap
+from broker import KAFKA, kafka_home, tool
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+IN = ("--bootstrap-server", "{b}")
+
+# name, tool, arguments, text on standard input. Run in this order: each builds on what the ones before made.
+COMMANDS = [
+    ("topics-create", "kafka-topics", [*IN, "--create", "--topic", "t1", "--partitions", "3", "--replication-factor", "1", "--config", "retention.ms=86400000"], None),
+    ("topics-create-again", "kafka-topics", [*IN, "--create", "--topic", "t1"], None),
+    ("topics-create-if-not-exists", "kafka-topics", [*IN, "--create", "--topic", "t1", "--if-not-exists"], None),
+    ("topics-create-collision", "kafka-topics", [*IN, "--create", "--topic", "a.b_c"], None),
+    ("topics-create-bad-name", "kafka-topics", [*IN, "--create", "--topic", "bad name"], None),
+    ("topics-create-replicas", "kafka-topics", [*IN, "--create", "--topic", "t9", "--replication-factor", "3"], None),
+    ("topics-create-zero", "kafka-topics", [*IN, "--create", "--topic", "t9", "--partitions", "0"], None),
+    ("topics-create-bad-config", "kafka-topics", [*IN, "--create", "--topic", "t9", "--config", "segment.bytes=10"], None),
+    ("topics-create-assigned", "kafka-topics", [*IN, "--create", "--topic", "t2", "--replica-assignment", "1,1"], None),
+    ("topics-create-unknown-broker", "kafka-topics", [*IN, "--create", "--topic", "t9", "--replica-assignment", "7"], None),
+    ("topics-list", "kafka-topics", [*IN, "--list"], None),
+    ("topics-describe", "kafka-topics", [*IN, "--describe", "--topic", "t1"], None),
+    ("topics-describe-absent", "kafka-topics", [*IN, "--describe", "--topic", "absent"], None),
+    ("topics-alter", "kafka-topics", [*IN, "--alter", "--topic", "t1", "--partitions", "4"], None),
+    ("topics-alter-fewer", "kafka-topics", [*IN, "--alter", "--topic", "t1", "--partitions", "2"], None),
+    ("topics-describe-all", "kafka-topics", [*IN, "--describe"], None),
+    ("console-producer", "kafka-console-producer", [*IN, "--topic", "t2", "--reader-property", "parse.key=true", "--reader-property", "key.separator=:"], "".join(f"k{i}:v{i}\n" for i in range(50))),
+    ("console-consumer", "kafka-console-consumer", [*IN, "--topic", "t2", "--partition", "0", "--offset", "earliest", "--timeout-ms", "3000", "--formatter-property", "print.key=true", "--formatter-property", "print.offset=true", "--formatter-property", "print.partition=true"], None),
+    ("console-consumer-group", "kafka-console-consumer", [*IN, "--topic", "t2", "--group", "g1", "--from-beginning", "--max-messages", "50"], None),
+    ("get-offsets", "kafka-get-offsets", [*IN, "--topic", "t2"], None),
+    ("get-offsets-earliest", "kafka-get-offsets", [*IN, "--topic", "t2", "--time", "earliest"], None),
+    ("get-offsets-max-timestamp", "kafka-get-offsets", [*IN, "--topic", "absent"], None),
+    ("groups-list", "kafka-consumer-groups", [*IN, "--list"], None),
+    ("groups-list-state", "kafka-consumer-groups", [*IN, "--list", "--state"], None),
+    ("groups-describe", "kafka-consumer-groups", [*IN, "--describe", "--group", "g1"], None),
+    ("groups-describe-members", "kafka-consumer-groups", [*IN, "--describe", "--group", "g1", "--members"], None),
+    ("groups-describe-state", "kafka-consumer-groups", [*IN, "--describe", "--group", "g1", "--state"], None),
+    ("groups-describe-absent", "kafka-consumer-groups", [*IN, "--describe", "--group", "absent"], None),
+    ("groups-reset", "kafka-consumer-groups", [*IN, "--group", "g1", "--reset-offsets", "--to-earliest", "--topic", "t2", "--execute"], None),
+    ("groups-reset-shift", "kafka-consumer-groups", [*IN, "--group", "g1", "--reset-offsets", "--shift-by", "3", "--topic", "t2", "--dry-run"], None),
+    ("groups-delete-offsets", "kafka-consumer-groups", [*IN, "--group", "g1", "--delete-offsets", "--topic", "t2"], None),
+    ("groups-delete", "kafka-consumer-groups", [*IN, "--group", "g1", "--delete"], None),
+    ("groups-delete-absent", "kafka-consumer-groups", [*IN, "--group", "g1", "--delete"], None),
+    ("all-groups", "kafka-groups", [*IN, "--list"], None),
+    ("configs-topic-alter", "kafka-configs", [*IN, "--alter", "--entity-type", "topics", "--entity-name", "t1", "--add-config", "max.message.bytes=2000,cleanup.policy=[compact,delete]"], None),
+    ("configs-topic-describe", "kafka-configs", [*IN, "--describe", "--entity-type", "topics", "--entity-name", "t1"], None),
+    ("configs-topic-describe-all", "kafka-configs", [*IN, "--describe", "--all", "--entity-type", "topics", "--entity-name", "t1"], None),
+    ("configs-topic-delete", "kafka-configs", [*IN, "--alter", "--entity-type", "topics", "--entity-name", "t1", "--delete-config", "max.message.bytes"], None),
+    ("configs-topic-bad", "kafka-configs", [*IN, "--alter", "--entity-type", "topics", "--entity-name", "t1", "--add-config", "retention.ms=many"], None),
+    ("configs-topic-unknown", "kafka-configs", [*IN, "--alter", "--entity-type", "topics", "--entity-name", "t1", "--add-config", "no.such=1"], None),
+    ("configs-broker-alter", "kafka-configs", [*IN, "--alter", "--entity-type", "brokers", "--entity-default", "--add-config", "log.cleaner.threads=2"], None),
+    ("configs-broker-alter-read-only", "kafka-configs", [*IN, "--alter", "--entity-type", "brokers", "--entity-name", "1", "--add-config", "log.dirs=/tmp"], None),
+    ("configs-broker-describe", "kafka-configs", [*IN, "--describe", "--entity-type", "brokers", "--entity-name", "1"], None),
+    ("configs-broker-default-describe", "kafka-configs", [*IN, "--describe", "--entity-type", "brokers", "--entity-default"], None),
+    ("configs-broker-describe-all", "kafka-configs", [*IN, "--describe", "--all", "--entity-type", "brokers", "--entity-name", "1"], None),
+    ("configs-broker-loggers", "kafka-configs", [*IN, "--alter", "--entity-type", "broker-loggers", "--entity-name", "1", "--add-config", "no.such.logger=DEBUG"], None),
+    ("configs-group", "kafka-configs", [*IN, "--alter", "--entity-type", "groups", "--entity-name", "gg", "--add-config", "consumer.session.timeout.ms=50000"], None),
+    ("configs-group-describe", "kafka-configs", [*IN, "--describe", "--entity-type", "groups", "--entity-name", "gg"], None),
+    ("client-metrics", "kafka-client-metrics", [*IN, "--alter", "--name", "m1", "--metrics", "org.apache.kafka.producer.", "--interval", "60000"], None),
+    ("client-metrics-describe", "kafka-client-metrics", [*IN, "--describe", "--name", "m1"], None),
+    ("client-metrics-list", "kafka-client-metrics", [*IN, "--list"], None),
+    ("delete-records", "kafka-delete-records", [*IN, "--offset-json-file", "{offsets}"], None),
+    ("get-offsets-after-delete", "kafka-get-offsets", [*IN, "--topic", "t2", "--time", "-2"], None),
+    ("log-dirs", "kafka-log-dirs", [*IN, "--describe", "--topic-list", "t1"], None),
+    ("features-describe", "kafka-features", [*IN, "describe"], None),
+    ("quorum-status", "kafka-metadata-quorum", [*IN, "describe", "--status"], None),
+    ("quorum-replication", "kafka-metadata-quorum", [*IN, "describe", "--replication"], None),
+    ("cluster-id", "kafka-cluster", ["cluster-id", *IN], None),
+    ("cluster-endpoints", "kafka-cluster", ["list-endpoints", *IN], None),
+    ("api-versions", "kafka-broker-api-versions", [*IN], None),
+    ("transactions-list", "kafka-transactions", [*IN, "list"], None),
+    ("verifiable-producer", "kafka-verifiable-producer", [*IN, "--topic", "t2", "--max-messages", "20", "--acks", "-1"], None),
+    ("topics-delete", "kafka-topics", [*IN, "--delete", "--topic", "t1"], None),
+    ("topics-delete-absent", "kafka-topics", [*IN, "--delete", "--topic", "absent"], None),
+    ("topics-list-at-the-end", "kafka-topics", [*IN, "--list"], None),
+]
+
+
+def normal(text, b):
+    """Text with all that differs from run to run made equal."""
+    text = text.replace(b.bootstrap, "BOOTSTRAP").replace(str(b.folder), "FOLDER").replace(b.cluster_id, "CLUSTER")
+    text = text.replace(str(kafka_home()), "HOME")
+    for i, name in enumerate(("PORT", "CPORT", "HPORT")):
+        text = re.sub(rf"\b{b.port + i}\b", name, text)
+    text = re.sub(r"TopicId: \S+", "TopicId: ID", text)
+    text = re.sub(r"\b20\d\d-\d\d-\d\dT?[ ]?\d\d:\d\d:\d\d[.,\d]*Z?", "TIME", text)
+    text = re.sub(r"\b1[789]\d{11}\b", "MILLIS", text)
+    text = re.sub(r'"(size|offsetLag|totalBytes|usableBytes)":-?\d+', r'"\1":N', text)
+    text = re.sub(r"\((state|id): \d+ rack: null\)", r"(\1)", text)
+    text = re.sub(r"(CurrentVoters|DirectoryId|directory[.]id)(.*)", lambda m: m[1] + re.sub(r"[\w-]{22}", "DIRECTORY", m[2]), text)
+    text = re.sub(r"^(HighWatermark|LeaderEpoch|MaxFollowerLag|MaxFollowerLagTimeMs|LeaderLastObserver\w*):.*$", r"\1: N", text, flags=re.M)
+    text = re.sub(r"\b[\w-]{8}-[\w-]{4}-[\w-]{4}-[\w-]{4}-[\w-]{12}\b", "UUID", text)
+    text = re.sub(r"[ \t]+$", "", text, flags=re.M)
+    text = re.sub(r"^\[?TIME\]? (WARN|ERROR|INFO) .*\n?", "", text, flags=re.M)
+    text = re.sub(r"^\tat .*\n|^Caused by: .*\n|^\t\.\.\. \d+ more\n", "", text, flags=re.M)
+    return text.strip() + "\n"
+
+
+# The broker's own: keys of which Kafka prints its own defaults in a place of its own, epochs that grow, lags in time.
+LOOSE = {
+    "quorum-replication": lambda t: re.sub(r"(?m)^(\d+)\s.*\s(\w+)$", r"\1 \2", t),
+    "log-dirs": lambda t: re.sub(r'"partitions":\[(.*?)\]', lambda m: " ".join(sorted(re.findall(r"{.*?}", m[1]))), t),
+    "features-describe": lambda t: re.sub(r"Epoch: \d+", "Epoch: N", t),
+    "console-consumer-group": lambda t: "\n".join(sorted(t.splitlines())) + "\n",
+    "configs-broker-describe-all": lambda t: "\n".join(sorted(
+        line for line in t.splitlines() if not re.search(r"^  (http[.]|log[.]dirs?=|.*DIRECTORY)", line))) + "\n",
+    "verifiable-producer": lambda t: "\n".join(sorted(
+        re.sub(r'"(partition|offset|key)":("?\w+"?)', r'"\1":N', line) for line in t.splitlines() if "target_throughput" not in line)) + "\n",
+}
+
+
+def command(b, name, program, args, text, offsets):
+    values = {"b": b.bootstrap, "offsets": offsets}
+    p = tool(program, *[a.format(**values) for a in args], check=False, input=text)
+    got = normal(f"exit {p.returncode}\n--- stdout\n{p.stdout}--- stderr\n{p.stderr}", b)
+    if name in LOOSE:
+        got = LOOSE[name](got)
+    file = GOLDEN / f"{name}.txt"
+    if KAFKA and os.environ.get("UPDATE"):
+        GOLDEN.mkdir(exist_ok=True)
+        file.write_text(got)
+    want = file.read_text()
+    if got != want:
+        import difflib
+        diff = "\n".join(list(difflib.unified_diff(want.splitlines(), got.splitlines(), "kafka", "this", lineterm="", n=0))[:24])
+        raise AssertionError(f"differs from Apache Kafka's:\n{diff}")
+
+
+def run(b):
+    offsets = b.folder / "offsets.json"
+    offsets.write_text('{"partitions":[{"topic":"t2","partition":0,"offset":10}],"version":1}')
+    for name, program, args, text in COMMANDS:
+        tap.run(f"tools/{name}", command, b, name, program, args, text, offsets)
