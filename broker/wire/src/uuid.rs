@@ -19,18 +19,18 @@ pub struct Uuid([u8; 16]);
 pub struct ParseUuidError;
 
 impl Uuid {
-    /// No id. Of a directory: not assigned yet.
+    /// No id. Of a directory: from before directories had ids.
     pub const ZERO: Uuid = Uuid([0; 16]);
-    /// The topic id of `__cluster_metadata`. Of a directory: lost.
+    /// The topic id of `__cluster_metadata`. Of a directory: not assigned yet.
     pub const ONE: Uuid = Uuid::from_u128(1);
     /// The topic id of `__cluster_metadata`.
     pub const METADATA_TOPIC: Uuid = Uuid::ONE;
     /// The directory of a replica whose directory went offline (KIP-858).
-    pub const LOST_DIRECTORY: Uuid = Uuid::ONE;
+    pub const LOST_DIRECTORY: Uuid = Uuid::from_u128(2);
     /// The directory of a replica that is not assigned to one yet (KIP-858).
-    pub const UNASSIGNED_DIRECTORY: Uuid = Uuid::ZERO;
+    pub const UNASSIGNED_DIRECTORY: Uuid = Uuid::ONE;
     /// The directory of a replica from before directories had ids (KIP-858).
-    pub const MIGRATING_DIRECTORY: Uuid = Uuid::from_u128(2);
+    pub const MIGRATING_DIRECTORY: Uuid = Uuid::ZERO;
 
     /// The id with these bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
