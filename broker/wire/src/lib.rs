@@ -16,6 +16,8 @@ pub mod api;
 pub mod codec;
 pub mod record;
 pub mod schema;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod error;
 mod error_code;

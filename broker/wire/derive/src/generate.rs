@@ -21,7 +21,8 @@ pub(crate) fn message(input: &DeriveInput) -> Result<TokenStream> {
     let this = Generator { name: &input.ident, top, fields };
     let (default, structure, message) =
         (this.default_impl(), this.struct_impl(), this.message_impl());
-    Ok(quote!(#default #structure #message))
+    let sample = cfg!(feature = "testing").then(|| this.sample_impl());
+    Ok(quote!(#default #structure #message #sample))
 }
 
 /// A field, with the expression of its default.
@@ -117,6 +118,42 @@ impl Generator<'_> {
         })
     }
 
+    /// What tests need: values of any shape, and a text of all fields that Kafka's classes can give too.
+    fn sample_impl(&self) -> TokenStream {
+        let name = self.name;
+        let samples = self.fields.iter().map(|Generated { spec, default }| {
+            let field = spec.name;
+            let sample = match spec.nullable {
+                None => quote!(g.value(l)),
+                Some(nullable) => {
+                    let nullable = self.nullable(spec, nullable);
+                    quote!(g.nullable(l, #nullable))
+                }
+            };
+            match self.condition(spec.versions) {
+                None => quote!(#field: #sample),
+                Some(present) => quote!(#field: if #present { #sample } else { #default }),
+            }
+        });
+        let dumps = self.fields.iter().map(|f| {
+            let field = f.spec.name;
+            let plain = field.to_string().trim_start_matches("r#").replace('_', "");
+            quote!(ottla_wire::testing::dump_field(out, #plain, &self.#field);)
+        });
+        quote! {
+            impl ottla_wire::testing::Sample for #name {
+                fn sample(g: &mut ottla_wire::testing::Gen<'_>, l: ottla_wire::codec::Layout) -> Self {
+                    Self { #(#samples),* }
+                }
+                fn dump(&self, out: &mut ::std::string::String) {
+                    out.push('{');
+                    #(#dumps)*
+                    out.push('}');
+                }
+            }
+        }
+    }
+
     /// The sum over the fields that no version lacks.
     fn min_size(&self) -> TokenStream {
         let sizes = self.fields.iter().map(|f| &f.spec);
@@ -146,6 +183,7 @@ impl Generator<'_> {
         let layout = layout(spec);
         match spec.nullable {
             None => quote!(d.get(#layout)?),
+            Some(_) if spec.tag.is_some() => quote!(d.get_tagged(#layout)?),
             Some(nullable) => {
                 let nullable = self.nullable(spec, nullable);
                 quote!(d.get_nullable(#layout, #nullable)?)

@@ -102,4 +102,6 @@ mod kind;
 mod table;
 
 pub use kind::{RequestKind, ResponseKind};
+#[cfg(feature = "testing")]
+pub(crate) use table::each_api;
 pub use table::{ApiKey, ApiSpec, Listener, Request, Response};

@@ -148,7 +148,7 @@ macro_rules! apis {
         macro_rules! each_api {
             ($then:ident) => { $then! { $($name: $module::{$request, $response};)* } };
         }
-        pub(super) use each_api;
+        pub(crate) use each_api;
     };
 }
 

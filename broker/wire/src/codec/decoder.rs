@@ -199,6 +199,11 @@ impl Decoder {
         if nullable { T::read_nullable(self, layout) } else { T::read(self, layout).map(Some) }
     }
 
+    /// One tagged field which may be null.
+    pub fn get_tagged<T: Nullable>(&mut self, layout: Layout) -> Result<Option<T>, DecodeError> {
+        T::read_tagged(self, layout)
+    }
+
     /// The tagged fields behind a struct. `known` reads a field whose tag it knows and says true; others are skipped.
     pub fn tags(
         &mut self,

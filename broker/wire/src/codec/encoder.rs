@@ -239,7 +239,7 @@ impl Encoder {
         layout: Layout,
     ) -> Result<(), EncodeError> {
         let from = self.begin_tag(tags, tag);
-        T::write_nullable(value, self, layout)?;
+        T::write_tagged(value, self, layout)?;
         self.end_tag(from)
     }
 

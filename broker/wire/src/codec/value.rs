@@ -24,6 +24,18 @@ pub trait Nullable: Value {
         e: &mut Encoder,
         layout: Layout,
     ) -> Result<(), EncodeError>;
+    /// Reads a tagged field, one value or null.
+    fn read_tagged(d: &mut Decoder, layout: Layout) -> Result<Option<Self>, DecodeError> {
+        Self::read_nullable(d, layout)
+    }
+    /// Writes a tagged field, one value or null.
+    fn write_tagged(
+        value: Option<&Self>,
+        e: &mut Encoder,
+        layout: Layout,
+    ) -> Result<(), EncodeError> {
+        Self::write_nullable(value, e, layout)
+    }
 }
 
 macro_rules! numbers {
@@ -189,5 +201,17 @@ impl<S: Struct> Nullable for S {
                 Ok(())
             }
         }
+    }
+    // In a tagged field the byte before a struct is not -1 or 1 but a varint of 0 or 1.
+    fn read_tagged(d: &mut Decoder, layout: Layout) -> Result<Option<Self>, DecodeError> {
+        if d.uvarint()? > 0 { S::read(d, layout).map(Some) } else { Ok(None) }
+    }
+    fn write_tagged(
+        value: Option<&Self>,
+        e: &mut Encoder,
+        layout: Layout,
+    ) -> Result<(), EncodeError> {
+        e.uvarint(value.is_some().into());
+        value.map_or(Ok(()), |s| S::write(s, e, layout))
     }
 }

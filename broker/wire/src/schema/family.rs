@@ -106,6 +106,12 @@ macro_rules! framed_records {
             }
         }
 
+        #[cfg(feature = "testing")]
+        impl $family {
+            pub(crate) const PROBES: &'static [crate::testing::Probe] =
+                &[$(crate::testing::probe::<$record>()),*];
+        }
+
         $(
             impl From<$record> for $family {
                 fn from(record: $record) -> Self {
@@ -208,6 +214,12 @@ macro_rules! coordinator_records {
                     })*
                 }
             }
+        }
+
+        #[cfg(feature = "testing")]
+        impl $keys {
+            pub(crate) const PROBES: &'static [crate::testing::Probe] =
+                &[$(crate::testing::probe::<$key>(), crate::testing::probe::<$value>()),*];
         }
 
         $(

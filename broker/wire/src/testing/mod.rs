@@ -1,0 +1,11 @@
+//! For tests here and in other rooms: sample values of any message, and all messages in one list.
+//!
+//! A sample is made of entropy bytes and nothing else, so that a property test shrinks the bytes, and a fuzz target
+//! hands over what it was given. No entropy makes the smallest message.
+
+mod probe;
+mod sample;
+
+pub(crate) use probe::probe;
+pub use probe::{Probe, Recoded, probes};
+pub use sample::{Gen, Sample, dump_field};
