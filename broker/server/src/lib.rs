@@ -1,1 +1,22 @@
-//! Listeners, connections and one handler an API.
+//! Listeners, connections and one handler an API: what turns frames into questions to the engine,
+//! and its answers into frames.
+//!
+//! Invariant: this room holds no state of its own. A handler is three paragraphs: authorize, ask
+//! the engine, translate; what it answers depends on its request, the published image and the
+//! engine alone.
+//!
+//! Start reading at [`routes`], the one table of what is served where; then any file of [`api`].
+
+pub mod api;
+
+mod answer;
+mod call;
+mod connection;
+mod context;
+mod routes;
+
+pub use answer::Answer;
+pub use call::Call;
+pub use connection::{Connection, Opener};
+pub use context::Context;
+pub use routes::served;

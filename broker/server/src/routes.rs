@@ -1,0 +1,38 @@
+//! The one table of what is served: dispatch, ApiVersions and metrics follow from it.
+
+use ottla_net::Outcome;
+use ottla_wire::Decoder;
+use ottla_wire::api::ApiKey;
+
+use crate::api;
+use crate::call::Call;
+use crate::connection::Envelope;
+
+macro_rules! routes {
+    ($($key:ident => $module:ident;)*) => {
+        /// The keys that are served, in ascending order. What is not in this table is not
+        /// advertised, and a request for it closes the connection as one of an unknown key does.
+        pub(crate) const SERVED: &[ApiKey] = &[$(ApiKey::$key),*];
+
+        /// Decodes a request, hands it to its handler, and says what becomes of it.
+        pub(crate) fn dispatch(key: ApiKey, call: Call, envelope: Envelope, mut decoder: Decoder) -> Outcome {
+            match key {
+                $(ApiKey::$key => match envelope.decode(&mut decoder) {
+                    Ok(request) => envelope.outcome(api::$module::handle(call, request)),
+                    Err(reason) => Outcome::Close(reason),
+                },)*
+                _ => Outcome::Close(envelope.unsupported()),
+            }
+        }
+    };
+}
+
+routes! {
+    ApiVersions => api_versions;
+}
+
+/// Whether a request of this key is served.
+#[must_use]
+pub fn served(key: ApiKey) -> bool {
+    SERVED.contains(&key)
+}
