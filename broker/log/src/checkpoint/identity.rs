@@ -1,0 +1,135 @@
+//! Who a directory belongs to: `meta.properties` of a log directory, `partition.metadata` of a
+//! partition, `.kafka_cleanshutdown`.
+//!
+//! Ids are kept as the text that stands in the files: 22 characters of URL-safe base64 for a
+//! UUID.
+
+use std::path::Path;
+
+use super::{Durability, corrupt, read_text, replace};
+use crate::disk::Disk;
+use crate::error::{DiskError, Result};
+use crate::names;
+
+/// The content of `meta.properties`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetaProperties {
+    /// `cluster.id`.
+    pub cluster_id: Option<String>,
+    /// `node.id`, or `broker.id` in version 0.
+    pub node_id: Option<i32>,
+    /// `directory.id`.
+    pub directory_id: Option<String>,
+    /// What else stood there; kept when the file is written again.
+    pub other: Vec<(String, String)>,
+}
+
+impl MetaProperties {
+    /// Reads the file from a log directory; `None` when it is not there.
+    pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(names::META_PROPERTIES);
+        let Some(text) = read_text(disk, &path)? else { return Ok(None) };
+        let mut found = Self::default();
+        for line in text.lines() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with(['#', '!']) {
+                continue;
+            }
+            let Some((key, value)) = line.split_once(['=', ':']) else {
+                return Err(corrupt(&path, format!("line {line:?}")));
+            };
+            let (key, value) = (key.trim(), value.trim().replace('\\', ""));
+            match key {
+                "version" if matches!(value.as_str(), "0" | "1") => {}
+                "version" => return Err(corrupt(&path, format!("version {value}"))),
+                "cluster.id" => found.cluster_id = Some(value),
+                "directory.id" => found.directory_id = Some(value),
+                "node.id" | "broker.id" => match value.parse() {
+                    Ok(id) => found.node_id = Some(id),
+                    Err(_) => return Err(corrupt(&path, format!("line {line:?}"))),
+                },
+                _ => found.other.push((key.to_owned(), value)),
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Writes the file, in version 1, flushed.
+    pub fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
+        let mut lines: Vec<(&str, String)> = vec![("version", "1".to_owned())];
+        lines.extend(self.cluster_id.clone().map(|v| ("cluster.id", v)));
+        lines.extend(self.node_id.map(|v| ("node.id", v.to_string())));
+        lines.extend(self.directory_id.clone().map(|v| ("directory.id", v)));
+        lines.extend(self.other.iter().map(|(k, v)| (k.as_str(), v.clone())));
+        lines.sort();
+        let text: String = lines.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+        let text = format!("#\n{text}");
+        replace(disk, &dir.join(names::META_PROPERTIES), text.as_bytes(), Durability::Flushed)
+    }
+}
+
+/// Reads the topic id from a partition's directory; `None` when there is no such file.
+pub fn read_topic_id(disk: &dyn Disk, dir: &Path) -> Result<Option<String>> {
+    let path = dir.join(names::PARTITION_METADATA);
+    let Some(text) = read_text(disk, &path)? else { return Ok(None) };
+    let mut id = None;
+    for line in text.lines() {
+        match line.split_once(':').map(|(k, v)| (k.trim(), v.trim())) {
+            Some(("version", "0")) => {}
+            Some(("version", v)) => return Err(corrupt(&path, format!("version {v}"))),
+            Some(("topic_id", v)) => id = Some(v.to_owned()),
+            _ if line.trim().is_empty() => {}
+            _ => return Err(corrupt(&path, format!("line {line:?}"))),
+        }
+    }
+    id.map(Some).ok_or_else(|| corrupt(&path, "no topic_id"))
+}
+
+/// Writes the topic id of a new partition.
+///
+/// Not flushed: after a power loss the cluster's metadata creates the partition again.
+pub fn write_topic_id(disk: &dyn Disk, dir: &Path, id: &str) -> Result<()> {
+    let path = dir.join(names::PARTITION_METADATA);
+    let text = format!("version: 0\ntopic_id: {id}");
+    let file =
+        disk.open(&path, crate::disk::Open::Truncate).map_err(DiskError::at("create", &path))?;
+    Ok(file.write_at(text.as_bytes(), 0).map_err(DiskError::at("write", &path))?)
+}
+
+/// What `.kafka_cleanshutdown` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanShutdown {
+    /// The broker's epoch when it stopped, -1 when the file does not say.
+    pub broker_epoch: i64,
+}
+
+impl CleanShutdown {
+    /// Reads the marker from a log directory; `None` when it is not there.
+    pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>> {
+        let Some(text) = read_text(disk, &dir.join(names::CLEAN_SHUTDOWN))? else {
+            return Ok(None);
+        };
+        let digits = text.split_once("\"brokerEpoch\"").map(|(_, rest)| {
+            rest.trim_start_matches([' ', ':'])
+                .chars()
+                .take_while(|c| c.is_ascii_digit() || *c == '-')
+        });
+        let epoch = digits.and_then(|d| d.collect::<String>().parse().ok());
+        Ok(Some(Self { broker_epoch: epoch.unwrap_or(-1) }))
+    }
+
+    /// Leaves the marker behind, flushed.
+    pub fn write(self, disk: &dyn Disk, dir: &Path) -> Result<()> {
+        let text = format!("{{\"version\":0,\"brokerEpoch\":{}}}", self.broker_epoch);
+        replace(disk, &dir.join(names::CLEAN_SHUTDOWN), text.as_bytes(), Durability::Flushed)
+    }
+
+    /// Removes the marker, as must happen before the first write.
+    pub fn remove(disk: &dyn Disk, dir: &Path) -> Result<()> {
+        let path = dir.join(names::CLEAN_SHUTDOWN);
+        match disk.remove_file(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => Ok(other.map_err(DiskError::at("remove", &path))?),
+        }
+    }
+}

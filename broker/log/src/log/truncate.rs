@@ -1,0 +1,126 @@
+//! Cutting the log, as a follower does that has records its leader has not.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Log, Writer, load, read::floor};
+use crate::checkpoint::Durability;
+use crate::error::Result;
+use crate::producers::Producers;
+
+/// Whether a truncation changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truncated {
+    /// The log ends where it was told to.
+    Yes,
+    /// It ended there, or before, already.
+    No,
+}
+
+impl Log {
+    /// Removes everything from `offset` on, and of the batch that `offset` lies within all. Afterwards the recovery points should be written,
+    /// since they may lie behind the log's end.
+    pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<Truncated> {
+        let mut writer = self.writer.lock();
+        writer.check_open()?;
+        if offset >= self.end_offset() {
+            return Ok(Truncated::No);
+        }
+        let segments = self.segments.load_full();
+        if segments.first().is_none_or(|s| s.base_offset > offset) {
+            self.start_anew(&mut writer, offset, now_ms)?;
+            return Ok(Truncated::Yes);
+        }
+        let at = floor(&segments, offset);
+        let within = match segments.get(at) {
+            Some(segment) => segment.locate(offset)?,
+            None => None,
+        };
+        // Batches are never cut in two.
+        let offset = within.map_or(offset, |placed| placed.batch.base_offset.min(offset));
+        self.lower_offsets(offset);
+        let (kept, gone) = segments.split_at((at + 1).min(segments.len()));
+        // The newest first, so that a crash in between leaves a prefix.
+        for segment in gone.iter().rev() {
+            self.bury(std::slice::from_ref(segment), now_ms)?;
+        }
+        self.segments.store(Arc::new(kept.to_vec()));
+        if let Some(active) = kept.last() {
+            active.truncate_to(offset)?;
+            writer.since_entry = active.bytes_since_entry()?;
+        }
+        self.epochs.lock().truncate_from_end(offset);
+        self.write_epochs(Durability::PageCache)?;
+        self.reload_producers(&mut writer, offset, now_ms)?;
+        Ok(Truncated::Yes)
+    }
+
+    /// Removes everything and goes on at `offset`, as a follower does whose leader has nothing
+    /// older.
+    pub fn truncate_fully_and_start_at(&self, offset: i64, now_ms: i64) -> Result<()> {
+        let mut writer = self.writer.lock();
+        writer.check_open()?;
+        self.start_anew(&mut writer, offset, now_ms)
+    }
+
+    fn start_anew(&self, writer: &mut Writer, offset: i64, now_ms: i64) -> Result<()> {
+        self.lower_offsets(offset);
+        let segments = self.segments.load_full();
+        for segment in segments.iter().rev() {
+            self.bury(std::slice::from_ref(segment), now_ms)?;
+        }
+        self.replace_active(writer, offset, now_ms, &[])?;
+        // Of the list only the new segment stays.
+        let new = self.segments.load().last().cloned();
+        self.segments.store(Arc::new(new.into_iter().collect()));
+        self.end.store(offset, Ordering::Release);
+        self.start.store(offset, Ordering::Release);
+        self.recovery_point.store(offset, Ordering::Release);
+        self.high_watermark.store(offset, Ordering::Release);
+        self.epochs.lock().clear();
+        self.write_epochs(Durability::PageCache)?;
+        self.remove_snapshots(writer, |_| true)?;
+        writer.producers = Producers::at(offset);
+        self.publish_unstable(&writer.producers);
+        Ok(())
+    }
+
+    fn lower_offsets(&self, offset: i64) {
+        self.end.fetch_min(offset, Ordering::AcqRel);
+        self.high_watermark.fetch_min(offset, Ordering::AcqRel);
+        self.recovery_point.fetch_min(offset, Ordering::AcqRel);
+        self.start.fetch_min(offset, Ordering::AcqRel);
+    }
+
+    /// Makes the producers' state as of `end`, from the newest snapshot at or below it.
+    fn reload_producers(&self, writer: &mut Writer, end: i64, now_ms: i64) -> Result<()> {
+        self.remove_snapshots(writer, |s| s > end)?;
+        let expiration = self.settings.load().producer_id_expiration_ms;
+        let start = self.start_offset();
+        let dir = self.dir();
+        let (mut producers, snapshots) = load::newest_snapshot(
+            &**self.disk(),
+            &dir,
+            std::mem::take(&mut writer.snapshots),
+            start,
+            now_ms,
+            expiration,
+        )?;
+        writer.snapshots = snapshots;
+        let segments = self.segments.load_full();
+        for segment in &segments[floor(&segments, producers.end_offset())..] {
+            let from = producers.end_offset().max(segment.base_offset);
+            let Some(first) = segment.locate(from)? else { continue };
+            segment.for_each_header(first.position, |placed| {
+                load::replay(&mut producers, segment, &placed)?;
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        producers.set_end_offset(end);
+        producers.forget_replicated(self.high_watermark());
+        writer.producers = producers;
+        self.publish_unstable(&writer.producers);
+        Ok(())
+    }
+}
