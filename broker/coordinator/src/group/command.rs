@@ -1,0 +1,156 @@
+//! What is asked of the group machine, and what it answers: the protocol's own messages.
+
+use ottla_wire::api::delete_groups::DeletableGroupResult;
+use ottla_wire::api::describe_groups::DescribedGroup;
+use ottla_wire::api::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use ottla_wire::api::join_group::{JoinGroupRequest, JoinGroupResponse};
+use ottla_wire::api::leave_group::{LeaveGroupRequest, LeaveGroupResponse};
+use ottla_wire::api::list_groups::ListedGroup;
+use ottla_wire::api::offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+use ottla_wire::api::offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
+use ottla_wire::api::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
+use ottla_wire::api::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use ottla_wire::api::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+
+use super::record::TxnMarker;
+use super::settings::GroupSettings;
+
+/// Who asks, and in which version of the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// The client id of the request's header; empty when the header had none.
+    pub client_id: String,
+    /// The client's address as Java prints it: `/127.0.0.1`.
+    pub client_host: String,
+    /// The version of the request.
+    pub version: i16,
+}
+
+/// One command: a request, and who makes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Who makes it. Of no meaning for [`Request::Tick`] and the other requests of the shell.
+    pub context: Context,
+    /// What is asked.
+    pub request: Request,
+}
+
+impl Command {
+    /// A command of the shell itself.
+    #[must_use]
+    pub fn internal(request: Request) -> Self {
+        Self { context: Context::default(), request }
+    }
+}
+
+/// What is asked of one shard. Every group named in it belongs to the shard's partition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// JoinGroup; perhaps answered much later.
+    JoinGroup {
+        /// As it came.
+        request: JoinGroupRequest,
+        /// 128 random bits, for the member id if this member needs one.
+        fresh: u128,
+    },
+    /// SyncGroup; perhaps answered much later.
+    SyncGroup(SyncGroupRequest),
+    /// Heartbeat.
+    Heartbeat(HeartbeatRequest),
+    /// LeaveGroup, of any version.
+    LeaveGroup(LeaveGroupRequest),
+    /// OffsetCommit. The topics' names are filled in; their ids too where known.
+    OffsetCommit(OffsetCommitRequest),
+    /// TxnOffsetCommit.
+    TxnOffsetCommit(TxnOffsetCommitRequest),
+    /// The part of one group of an OffsetFetch. The topics' names are filled in.
+    OffsetFetch {
+        /// The group, and its topics or `None` for all.
+        group: OffsetFetchRequestGroup,
+        /// What becomes of offsets that an open transaction may still change (KIP-447).
+        stability: Stability,
+    },
+    /// OffsetDelete.
+    OffsetDelete(OffsetDeleteRequest),
+    /// DescribeGroups, of the groups of this shard.
+    DescribeGroups(Vec<String>),
+    /// ListGroups: `states_filter`, `types_filter`; empty filters let everything pass.
+    ListGroups {
+        /// Names of states, in any case.
+        states: Vec<String>,
+        /// Names of group types, in any case.
+        types: Vec<String>,
+    },
+    /// DeleteGroups, of the groups of this shard.
+    DeleteGroups(Vec<String>),
+    /// Partitions are gone: their offsets go too.
+    PartitionsDeleted(Vec<DeletedTopic>),
+    /// The end of a producer's transaction in this partition.
+    CompleteTransaction(TxnMarker),
+    /// New settings. They hold from here on.
+    Configure(GroupSettings),
+    /// Time has passed. The shell sends one at once after replay, and at `wake_at`.
+    Tick,
+}
+
+/// Partitions of one topic that are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedTopic {
+    /// The topic's name.
+    pub name: String,
+    /// The partitions.
+    pub partitions: Vec<i32>,
+}
+
+/// How offsets in an open transaction are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// `UNSTABLE_OFFSET_COMMIT` for them.
+    Required,
+    /// What was committed before them.
+    Any,
+}
+
+/// What answers a request; of the same name as the request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// To JoinGroup.
+    JoinGroup(JoinGroupResponse),
+    /// To SyncGroup.
+    SyncGroup(SyncGroupResponse),
+    /// To Heartbeat.
+    Heartbeat(HeartbeatResponse),
+    /// To LeaveGroup.
+    LeaveGroup(LeaveGroupResponse),
+    /// To OffsetCommit.
+    OffsetCommit(OffsetCommitResponse),
+    /// To TxnOffsetCommit.
+    TxnOffsetCommit(TxnOffsetCommitResponse),
+    /// To OffsetFetch, of one group.
+    OffsetFetch(OffsetFetchResponseGroup),
+    /// To OffsetDelete.
+    OffsetDelete(OffsetDeleteResponse),
+    /// To DescribeGroups, in the order asked.
+    DescribeGroups(Vec<DescribedGroup>),
+    /// To ListGroups.
+    ListGroups(Vec<ListedGroup>),
+    /// To DeleteGroups, in the order asked.
+    DeleteGroups(Vec<DeletableGroupResult>),
+    /// To the shell's own requests.
+    Done,
+}
+
+/// What the shell counts once the records are committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A classic group reached a new stable generation.
+    RebalanceCompleted,
+    /// So many offsets were committed.
+    OffsetsCommitted(usize),
+    /// So many offsets were deleted on request.
+    OffsetsDeleted(usize),
+    /// So many offsets expired.
+    OffsetsExpired(usize),
+    /// So many groups went because nothing was left of them.
+    GroupsExpired(usize),
+}

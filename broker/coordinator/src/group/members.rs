@@ -1,0 +1,165 @@
+//! The requests of members of classic groups, from the shard to the group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_machine::{Decision, Ticket, Time};
+use ottla_wire::ErrorCode;
+use ottla_wire::api::heartbeat::HeartbeatRequest;
+use ottla_wire::api::join_group::{JoinGroupRequest, JoinGroupResponse};
+use ottla_wire::api::leave_group::{
+    LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse,
+};
+use ottla_wire::api::sync_group::SyncGroupRequest;
+
+use super::classic::{ClassicGroup, Join, join_error, sync_error};
+use super::command::{Context, Reply};
+use super::record::GroupRecord;
+use super::state::GroupState;
+use super::waits::GroupWaits;
+use super::{GroupMachine, code, within};
+
+/// From this version on LeaveGroup names several members (KIP-345).
+const LEAVE_BATCH_SINCE: i16 = 3;
+
+/// The live side of a group that the log knows, made from its record where there is none yet.
+pub(crate) fn live_group<'a>(
+    live: &'a mut BTreeMap<Arc<str>, ClassicGroup>,
+    state: &GroupState,
+    id: &str,
+) -> Option<&'a mut ClassicGroup> {
+    let stored = state.classic(id)?;
+    if !live.contains_key(id) {
+        let id: Arc<str> = Arc::from(id);
+        live.insert(Arc::clone(&id), ClassicGroup::from_record(id, stored));
+    }
+    live.get_mut(id)
+}
+
+impl GroupWaits {
+    pub(super) fn join(
+        &mut self,
+        state: &GroupState,
+        time: Time,
+        ticket: Ticket,
+        context: &Context,
+        request: JoinGroupRequest,
+        fresh: u128,
+    ) -> Decision<GroupMachine> {
+        let refuse = |response: JoinGroupResponse| {
+            Decision::reply(ticket, Reply::JoinGroup(response))
+        };
+        let bounds = self.settings.min_session_timeout_ms..=self.settings.max_session_timeout_ms;
+        if request.group_id.is_empty() {
+            return refuse(join_error(&request.member_id, ErrorCode::INVALID_GROUP_ID));
+        }
+        if !bounds.contains(&request.session_timeout_ms) {
+            return refuse(join_error(&request.member_id, ErrorCode::INVALID_SESSION_TIMEOUT));
+        }
+        let mut birth: Option<GroupRecord> = None;
+        let id = request.group_id.clone();
+        if !state.groups.contains_key(id.as_str()) {
+            if !request.member_id.is_empty() {
+                return refuse(join_error(&request.member_id, ErrorCode::UNKNOWN_MEMBER_ID));
+            }
+            let id: Arc<str> = Arc::from(id.as_str());
+            let group = ClassicGroup::new(Arc::clone(&id), time.wall_ms);
+            birth = Some(group.birth_record());
+            self.live.insert(id, group);
+        }
+        let group = match birth {
+            Some(_) => self.live.get_mut(id.as_str()),
+            None => live_group(&mut self.live, state, &id),
+        };
+        let Some(group) = group else {
+            return refuse(join_error("", ErrorCode::INCONSISTENT_GROUP_PROTOCOL));
+        };
+        let join = Join::new(context, request, fresh, ticket);
+        let mut decision =
+            within(time, &self.settings, &mut self.timers, |turn| group.join(join, turn));
+        if decision.records.is_empty() {
+            // The group exists from here on, whatever became of its first member.
+            decision.records.extend(birth);
+        }
+        decision
+    }
+
+    pub(super) fn sync(
+        &mut self,
+        state: &GroupState,
+        time: Time,
+        ticket: Ticket,
+        request: SyncGroupRequest,
+    ) -> Decision<GroupMachine> {
+        let refuse = |error| Decision::reply(ticket, Reply::SyncGroup(sync_error(error)));
+        if request.group_id.is_empty() {
+            return refuse(ErrorCode::INVALID_GROUP_ID);
+        }
+        match live_group(&mut self.live, state, &request.group_id) {
+            None => refuse(ErrorCode::UNKNOWN_MEMBER_ID),
+            Some(group) => within(time, &self.settings, &mut self.timers, |turn| {
+                group.sync(request, ticket, turn);
+            }),
+        }
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        state: &GroupState,
+        time: Time,
+        request: &HeartbeatRequest,
+    ) -> ErrorCode {
+        if request.group_id.is_empty() {
+            return ErrorCode::INVALID_GROUP_ID;
+        }
+        let Some(group) = live_group(&mut self.live, state, &request.group_id) else {
+            return ErrorCode::UNKNOWN_MEMBER_ID;
+        };
+        let mut result = Ok(());
+        within(time, &self.settings, &mut self.timers, |turn| {
+            result = group.heartbeat(request, turn);
+        });
+        code(result)
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        state: &GroupState,
+        time: Time,
+        ticket: Ticket,
+        version: i16,
+        request: LeaveGroupRequest,
+    ) -> Decision<GroupMachine> {
+        let LeaveGroupRequest { group_id, member_id, mut members, .. } = request;
+        if version < LEAVE_BATCH_SINCE {
+            members = vec![MemberIdentity { member_id, ..Default::default() }];
+        }
+        let answer = |members| leave_answer(version, members);
+        if group_id.is_empty() {
+            let error_code = ErrorCode::INVALID_GROUP_ID;
+            let response = LeaveGroupResponse { error_code, ..Default::default() };
+            return Decision::reply(ticket, Reply::LeaveGroup(response));
+        }
+        let Some(group) = live_group(&mut self.live, state, &group_id) else {
+            let unknown = members.into_iter().map(|member| MemberResponse {
+                member_id: member.member_id,
+                group_instance_id: member.group_instance_id,
+                error_code: ErrorCode::UNKNOWN_MEMBER_ID,
+            });
+            return Decision::reply(ticket, Reply::LeaveGroup(answer(unknown.collect())));
+        };
+        within(time, &self.settings, &mut self.timers, |turn| {
+            let members = group.leave(members, turn);
+            turn.reply(ticket, Reply::LeaveGroup(answer(members)));
+        })
+    }
+}
+
+/// Old versions, which name one member, are told its error as that of the whole.
+fn leave_answer(version: i16, members: Vec<MemberResponse>) -> LeaveGroupResponse {
+    if version >= LEAVE_BATCH_SINCE {
+        return LeaveGroupResponse { members, ..Default::default() };
+    }
+    let error_code = members.first().map_or(ErrorCode::NONE, |member| member.error_code);
+    LeaveGroupResponse { error_code, ..Default::default() }
+}

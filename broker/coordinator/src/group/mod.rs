@@ -1,0 +1,139 @@
+//! Groups of all types and their offsets: the machine over one partition of
+//! `__consumer_offsets`.
+//!
+//! Invariant: [`GroupState`] follows from the records alone. [`GroupWaits`] holds the live side of
+//! classic groups, which Kafka's log does not know either; it agrees with the state whenever a
+//! group is stable or empty. Group types that log every step live in the state alone.
+//!
+//! Start reading at [`GroupMachine`], then `classic/mod.rs` and `offsets/mod.rs`.
+
+mod admin;
+mod classic;
+mod command;
+mod members;
+mod offsets;
+mod record;
+mod settings;
+mod state;
+mod tick;
+mod timers;
+mod turn;
+mod view;
+mod waits;
+
+use ottla_machine::{Decision, Machine, Ticket, Time};
+use ottla_wire::ErrorCode;
+use ottla_wire::api::heartbeat::HeartbeatResponse;
+
+pub use self::command::{
+    Command, Context, DeletedTopic, Effect, Reply, Request, Stability,
+};
+pub use self::record::{GroupRecord, Producer, TxnMarker, TxnOutcome};
+pub use self::settings::GroupSettings;
+pub use self::state::GroupState;
+pub use self::waits::GroupWaits;
+
+use self::turn::Turn;
+
+/// The machine of one partition of `__consumer_offsets`.
+///
+/// A shell that replayed the log sends [`Request::Configure`] and then [`Request::Tick`]: the
+/// sessions of the members begin then. It owes `NOT_COORDINATOR` to every request that has no
+/// reply yet when it drops the machine.
+#[derive(Debug)]
+pub struct GroupMachine;
+
+impl Machine for GroupMachine {
+    type State = GroupState;
+    type Waits = GroupWaits;
+    type Command = Command;
+    type Record = GroupRecord;
+    type Reply = Reply;
+    type Effect = Effect;
+
+    fn decide(
+        state: &GroupState,
+        waits: &mut GroupWaits,
+        time: Time,
+        ticket: Ticket,
+        command: Command,
+    ) -> Decision<Self> {
+        let woken = waits.wake(state, time);
+        let Command { context, request } = command;
+        let mut decision = match request {
+            Request::JoinGroup { request, fresh } => {
+                waits.join(state, time, ticket, &context, request, fresh)
+            }
+            Request::SyncGroup(request) => waits.sync(state, time, ticket, request),
+            Request::Heartbeat(request) => {
+                let error_code = waits.heartbeat(state, time, &request);
+                let response = HeartbeatResponse { error_code, ..Default::default() };
+                Decision::reply(ticket, Reply::Heartbeat(response))
+            }
+            Request::LeaveGroup(request) => {
+                waits.leave(state, time, ticket, context.version, request)
+            }
+            Request::OffsetCommit(request) => {
+                waits.commit(state, time, ticket, context.version, request)
+            }
+            Request::TxnOffsetCommit(request) => waits.txn_commit(state, time, ticket, request),
+            Request::OffsetFetch { group, stability } => {
+                let fetched = offsets::fetch::fetch(state, group, stability);
+                Decision::reply(ticket, Reply::OffsetFetch(fetched))
+            }
+            Request::OffsetDelete(request) => waits.delete_offsets(state, ticket, request),
+            Request::DescribeGroups(groups) => {
+                let described = waits.describe(state, context.version, &groups);
+                Decision::reply(ticket, Reply::DescribeGroups(described))
+            }
+            Request::ListGroups { states, types } => {
+                Decision::reply(ticket, Reply::ListGroups(waits.list(state, &states, &types)))
+            }
+            Request::DeleteGroups(groups) => waits.delete_groups(state, ticket, groups),
+            Request::PartitionsDeleted(topics) => {
+                let records = offsets::delete::partitions(state, &topics);
+                Decision { records, ..Decision::reply(ticket, Reply::Done) }
+            }
+            Request::CompleteTransaction(marker) => Decision {
+                records: vec![GroupRecord::Marker(marker)],
+                ..Decision::reply(ticket, Reply::Done)
+            },
+            Request::Configure(settings) => {
+                waits.settings = settings;
+                Decision::reply(ticket, Reply::Done)
+            }
+            Request::Tick => waits.tick(state, time, ticket),
+        };
+        decision.records.splice(0..0, woken.records);
+        decision.replies.splice(0..0, woken.replies);
+        decision.wake_at = Some(waits.next_wake());
+        decision
+    }
+
+    fn apply(state: &mut GroupState, record: &GroupRecord) {
+        state.apply(record);
+    }
+}
+
+/// What a decision of this machine is.
+type Decided = Decision<GroupMachine>;
+
+/// Something went wrong: the code to answer with, or nothing.
+fn code(result: Result<(), ErrorCode>) -> ErrorCode {
+    result.err().unwrap_or(ErrorCode::NONE)
+}
+
+/// Runs `act` within a decision.
+fn within(
+    time: Time,
+    settings: &GroupSettings,
+    timers: &mut timers::Timers,
+    act: impl FnOnce(&mut Turn<'_>),
+) -> Decision<GroupMachine> {
+    let mut turn = Turn::new(time, settings, timers);
+    act(&mut turn);
+    turn.decision
+}
+
+#[cfg(test)]
+mod tests;

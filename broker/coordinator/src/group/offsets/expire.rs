@@ -1,0 +1,168 @@
+//! Offsets that nobody needs any more, and groups of which nothing is left (KIP-211).
+//!
+//! Invariant: one decision looks at a bounded number of offsets and writes a bounded number of
+//! records; the search goes on with the next tick where it stopped.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use ottla_machine::Decision;
+use ottla_machine::Time;
+
+use super::{Committed, GroupOffsets};
+use crate::group::GroupMachine;
+use crate::group::classic::Phase;
+use crate::group::command::Effect;
+use crate::group::record::GroupRecord;
+use crate::group::settings::GroupSettings;
+use crate::group::state::GroupState;
+use crate::group::view::View;
+use crate::group::waits::GroupWaits;
+
+/// The most records one decision of the search writes.
+const MAX_RECORDS: usize = 1_000;
+/// The most groups and offsets one decision of the search looks at, but for the last group.
+const MAX_SEEN: usize = 20_000;
+
+/// From when on the time of retention counts.
+enum Since {
+    /// From the commit.
+    Commit,
+    /// From the instant at which the group became empty.
+    Empty(i64),
+}
+
+impl Since {
+    /// `None` when no offset of the group expires as it is now.
+    fn of(view: View<'_>) -> Option<Self> {
+        if view.protocol_type().is_empty() {
+            return Some(Self::Commit);
+        }
+        match view.phase() {
+            Phase::Empty => Some(view.changed_ms().map_or(Self::Commit, Self::Empty)),
+            Phase::Stable if view.uses_consumer_protocol() && view.knows_subscription() => {
+                Some(Self::Commit)
+            }
+            Phase::Stable | Phase::PreparingRebalance | Phase::CompletingRebalance => None,
+        }
+    }
+
+    fn is_over(&self, offset: &Committed, now_ms: i64, settings: &GroupSettings) -> bool {
+        if let Some(expire_ms) = offset.expire_ms {
+            return now_ms >= expire_ms;
+        }
+        let since = match self {
+            Self::Commit => offset.commit_ms,
+            Self::Empty(ms) => *ms,
+        };
+        now_ms.saturating_sub(since) >= settings.offsets_retention_ms
+    }
+}
+
+/// What became of the offsets of one group.
+enum Left {
+    Nothing,
+    Something,
+    /// The decision is full.
+    More,
+}
+
+impl GroupWaits {
+    /// Goes on with the search, or begins one.
+    pub(in crate::group) fn expire(
+        &mut self,
+        state: &GroupState,
+        time: Time,
+        decision: &mut Decision<GroupMachine>,
+    ) {
+        let from = self.cleanup.next.take().map_or(Bound::Unbounded, Bound::Included);
+        let before = decision.records.len();
+        let mut seen = 0;
+        let mut groups = 0;
+        for (id, _) in state.groups.range::<Arc<str>, _>((from, Bound::Unbounded)) {
+            if seen >= MAX_SEEN {
+                self.cleanup.next = Some(Arc::clone(id));
+                break;
+            }
+            match self.expire_group(state, id, time, &mut seen, decision) {
+                Left::Something => {}
+                Left::Nothing => {
+                    decision.records.push(GroupRecord::group_tombstone(id));
+                    self.forget(id);
+                    groups += 1;
+                }
+                Left::More => {
+                    self.cleanup.next = Some(Arc::clone(id));
+                    break;
+                }
+            }
+        }
+        if self.cleanup.next.is_none() {
+            let interval_ms = self.settings.offsets_retention_check_interval_ms;
+            self.cleanup.due = time.mono.plus_ms(interval_ms.max(1));
+        }
+        let offsets = decision.records.len() - before - groups;
+        if offsets > 0 {
+            decision.effects.push(Effect::OffsetsExpired(offsets));
+        }
+        if groups > 0 {
+            decision.effects.push(Effect::GroupsExpired(groups));
+        }
+    }
+
+    fn expire_group(
+        &self,
+        state: &GroupState,
+        id: &str,
+        time: Time,
+        seen: &mut usize,
+        decision: &mut Decision<GroupMachine>,
+    ) -> Left {
+        *seen += 1;
+        if decision.records.len() >= MAX_RECORDS {
+            return Left::More;
+        }
+        let Some(view) = View::of(state, &self.live, id) else { return Left::Something };
+        let left = match state.offsets.of(id) {
+            None => Left::Nothing,
+            Some(offsets) => self.expire_offsets(id, view, offsets, time, seen, decision),
+        };
+        match left {
+            Left::Nothing if view.phase() != Phase::Empty => Left::Something,
+            left => left,
+        }
+    }
+
+    fn expire_offsets(
+        &self,
+        id: &str,
+        view: View<'_>,
+        offsets: &GroupOffsets,
+        time: Time,
+        seen: &mut usize,
+        decision: &mut Decision<GroupMachine>,
+    ) -> Left {
+        let Some(since) = Since::of(view) else { return Left::Something };
+        // Open transactions may still bring offsets.
+        let mut left = if offsets.pending.is_empty() { Left::Nothing } else { Left::Something };
+        for (topic, partitions) in &offsets.committed {
+            *seen += partitions.len();
+            if view.is_subscribed(topic) {
+                left = Left::Something;
+                continue;
+            }
+            for (partition, offset) in partitions {
+                let over = since.is_over(offset, time.wall_ms, &self.settings);
+                if !over || offsets.is_pending(topic, *partition) {
+                    left = Left::Something;
+                    continue;
+                }
+                if decision.records.len() >= MAX_RECORDS {
+                    return Left::More;
+                }
+                decision.records.push(GroupRecord::offset_tombstone(id, topic, *partition));
+            }
+        }
+        left
+    }
+}

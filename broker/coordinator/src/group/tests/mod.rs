@@ -1,0 +1,8 @@
+//! The rules of groups, one by one, and laws that hold whatever happens.
+
+mod classic;
+mod harness;
+mod laws;
+mod offsets;
+mod scale;
+mod statics;

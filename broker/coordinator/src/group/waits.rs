@@ -1,0 +1,40 @@
+//! What a restart of a shard may lose: rebalances under way, sessions, parked requests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_machine::Mono;
+
+use super::classic::ClassicGroup;
+use super::settings::GroupSettings;
+use super::timers::Timers;
+
+/// The part of a shard that is in memory only.
+#[derive(Debug, Default)]
+pub struct GroupWaits {
+    pub(crate) settings: GroupSettings,
+    /// The classic groups that have, or had since the restart, more than the log says. A group
+    /// that is absent here is empty.
+    pub(crate) live: BTreeMap<Arc<str>, ClassicGroup>,
+    pub(crate) timers: Timers,
+    /// Whether what the log says was taken up: sessions begun.
+    pub(crate) awake: bool,
+    pub(crate) cleanup: Cleanup,
+}
+
+/// Where the search for expired offsets is.
+#[derive(Debug, Default)]
+pub(crate) struct Cleanup {
+    /// When to look next.
+    pub(crate) due: Mono,
+    /// The group to go on with; `None` between two searches.
+    pub(crate) next: Option<Arc<str>>,
+}
+
+impl GroupWaits {
+    /// What a shard begins with that just became leader.
+    #[must_use]
+    pub fn new(settings: GroupSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+}
