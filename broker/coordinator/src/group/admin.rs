@@ -39,7 +39,8 @@ impl GroupWaits {
         types: &[String],
     ) -> Vec<ListedGroup> {
         let passes = |filter: &[String], name: &str| {
-            filter.is_empty() || filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
+            filter.is_empty()
+                || filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
         };
         if !passes(types, CLASSIC) {
             return Vec::new();

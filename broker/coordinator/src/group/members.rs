@@ -46,9 +46,8 @@ impl GroupWaits {
         request: JoinGroupRequest,
         fresh: u128,
     ) -> Decision<GroupMachine> {
-        let refuse = |response: JoinGroupResponse| {
-            Decision::reply(ticket, Reply::JoinGroup(response))
-        };
+        let refuse =
+            |response: JoinGroupResponse| Decision::reply(ticket, Reply::JoinGroup(response));
         let bounds = self.settings.min_session_timeout_ms..=self.settings.max_session_timeout_ms;
         if request.group_id.is_empty() {
             return refuse(join_error(&request.member_id, ErrorCode::INVALID_GROUP_ID));

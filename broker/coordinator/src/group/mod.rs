@@ -25,9 +25,7 @@ use ottla_machine::{Decision, Machine, Ticket, Time};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::heartbeat::HeartbeatResponse;
 
-pub use self::command::{
-    Command, Context, DeletedTopic, Effect, Reply, Request, Stability,
-};
+pub use self::command::{Command, Context, DeletedTopic, Effect, Reply, Request, Stability};
 pub use self::record::{GroupRecord, Producer, TxnMarker, TxnOutcome};
 pub use self::settings::GroupSettings;
 pub use self::state::GroupState;

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use ottla_wire::schema::group::{
-    GroupKey, GroupMetadataKey, GroupMetadataValue, GroupValue, OffsetCommitKey,
-    OffsetCommitValue,
+    GroupKey, GroupMetadataKey, GroupMetadataValue, GroupValue, OffsetCommitKey, OffsetCommitValue,
 };
 use ottla_wire::{DecodeError, DecodeErrorKind, EncodeError};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use ottla_machine::{Decision, Ticket, Time};
 
+use super::GroupMachine;
 use super::command::{Effect, Reply};
 use super::record::GroupRecord;
 use super::settings::GroupSettings;
 use super::timers::{Alarm, Timers, Topic};
-use super::GroupMachine;
 
 /// One decision under way.
 pub(crate) struct Turn<'a> {

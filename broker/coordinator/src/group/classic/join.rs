@@ -235,7 +235,8 @@ impl ClassicGroup {
         match self.phase {
             Phase::Stable if self.elect_protocol() == self.protocol => {
                 turn.write(self.record());
-                let leader = if version >= SKIP_ASSIGNMENT_SINCE { None } else { Some(former_leader) };
+                let leader =
+                    if version >= SKIP_ASSIGNMENT_SINCE { None } else { Some(former_leader) };
                 self.answer_returned(&id, leader, turn);
             }
             Phase::Stable | Phase::CompletingRebalance => self.prepare_rebalance(turn),

@@ -243,9 +243,10 @@ impl ClassicGroup {
     fn elect_protocol(&self) -> Option<String> {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
-            let choice = member.protocols.iter().find(|protocol| {
-                self.supported.get(&protocol.name) == Some(&self.members.len())
-            });
+            let choice = member
+                .protocols
+                .iter()
+                .find(|protocol| self.supported.get(&protocol.name) == Some(&self.members.len()));
             if let Some(choice) = choice {
                 *votes.entry(choice.name.as_str()).or_default() += 1;
             }

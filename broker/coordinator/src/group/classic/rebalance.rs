@@ -76,16 +76,18 @@ impl ClassicGroup {
 
     /// The join phase's time is over.
     pub(crate) fn on_join_alarm(&mut self, turn: &mut Turn<'_>) {
-        if !turn.timers.rang(&mut self.join_alarm, turn.time.mono, Topic::Join(Arc::clone(&self.id)))
-        {
+        if !turn.timers.rang(
+            &mut self.join_alarm,
+            turn.time.mono,
+            Topic::Join(Arc::clone(&self.id)),
+        ) {
             return;
         }
         match &mut self.initial {
             Some(delay) if delay.member_added && delay.remaining_ms > 0 => {
                 let ran_ms = delay.running_ms;
                 delay.member_added = false;
-                delay.running_ms =
-                    turn.settings.initial_rebalance_delay_ms.min(delay.remaining_ms);
+                delay.running_ms = turn.settings.initial_rebalance_delay_ms.min(delay.remaining_ms);
                 delay.remaining_ms = delay.remaining_ms.saturating_sub(ran_ms);
                 let after_ms = delay.running_ms;
                 self.set_join_alarm(after_ms, turn);
@@ -173,8 +175,11 @@ impl ClassicGroup {
 
     /// The sync phase's time is over: who did not sync is out.
     pub(crate) fn on_sync_alarm(&mut self, turn: &mut Turn<'_>) {
-        if !turn.timers.rang(&mut self.sync_alarm, turn.time.mono, Topic::Sync(Arc::clone(&self.id)))
-        {
+        if !turn.timers.rang(
+            &mut self.sync_alarm,
+            turn.time.mono,
+            Topic::Sync(Arc::clone(&self.id)),
+        ) {
             return;
         }
         let syncing = matches!(self.phase, Phase::CompletingRebalance | Phase::Stable);

@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn refuses_what_lies() {
-        for metadata in [&b""[..], b"\0\0\x7f\xff\xff\xff", b"\0\0\0\0\0\x01\0\x09a", b"\xff\xff\0\0\0\0"] {
+        for metadata in
+            [&b""[..], b"\0\0\x7f\xff\xff\xff", b"\0\0\0\0\0\x01\0\x09a", b"\xff\xff\0\0\0\0"]
+        {
             assert_eq!(topics_of(&Bytes::from_static(metadata)), None, "{metadata:?}");
         }
     }

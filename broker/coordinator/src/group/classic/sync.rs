@@ -11,12 +11,7 @@ use crate::group::turn::Turn;
 
 impl ClassicGroup {
     /// Answers a SyncGroup, or parks it until the leader's.
-    pub(crate) fn sync(
-        &mut self,
-        request: SyncGroupRequest,
-        ticket: Ticket,
-        turn: &mut Turn<'_>,
-    ) {
+    pub(crate) fn sync(&mut self, request: SyncGroupRequest, ticket: Ticket, turn: &mut Turn<'_>) {
         if let Err(error) = self.check_sync(&request) {
             turn.answer_sync(ticket, sync_error(error));
             return;
@@ -77,11 +72,7 @@ impl ClassicGroup {
     }
 
     /// The leader has assigned: the generation is written, and everybody who waits is told.
-    fn stabilize(
-        &mut self,
-        assignments: Vec<SyncGroupRequestAssignment>,
-        turn: &mut Turn<'_>,
-    ) {
+    fn stabilize(&mut self, assignments: Vec<SyncGroupRequestAssignment>, turn: &mut Turn<'_>) {
         for member in self.members.values_mut() {
             member.assignment = Bytes::new();
         }

@@ -48,7 +48,8 @@ impl GroupWaits {
             DEFAULT_RETENTION => -1,
             retention => time.wall_ms.saturating_add(retention),
         };
-        let mut batch = Batch { records: Vec::new(), max_metadata: self.settings.offset_metadata_max_size };
+        let mut batch =
+            Batch { records: Vec::new(), max_metadata: self.settings.offset_metadata_max_size };
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -71,7 +72,10 @@ impl GroupWaits {
             let (name, topic_id) = (topic.name, topic.topic_id);
             topics.push(OffsetCommitResponseTopic { name, topic_id, partitions });
         }
-        batch.decide(ticket, Reply::OffsetCommit(OffsetCommitResponse { topics, ..Default::default() }))
+        batch.decide(
+            ticket,
+            Reply::OffsetCommit(OffsetCommitResponse { topics, ..Default::default() }),
+        )
     }
 
     pub(in crate::group) fn txn_commit(
@@ -93,7 +97,8 @@ impl GroupWaits {
             self.check_commit(state, &request.group_id, who, CommitKind::Transactional, missing)
         };
         let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
-        let mut batch = Batch { records: Vec::new(), max_metadata: self.settings.offset_metadata_max_size };
+        let mut batch =
+            Batch { records: Vec::new(), max_metadata: self.settings.offset_metadata_max_size };
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -168,8 +173,7 @@ impl Batch {
     fn add(&mut self, offset: Offset<'_>, partition: OffsetCommitRequestPartition) -> ErrorCode {
         let metadata = partition.committed_metadata.unwrap_or_default();
         // No text has more UTF-16 units than bytes, so most need no counting.
-        if metadata.len() > self.max_metadata
-            && metadata.encode_utf16().count() > self.max_metadata
+        if metadata.len() > self.max_metadata && metadata.encode_utf16().count() > self.max_metadata
         {
             return ErrorCode::OFFSET_METADATA_TOO_LARGE;
         }

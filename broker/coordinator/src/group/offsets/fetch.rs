@@ -50,8 +50,7 @@ fn fetch_topic(
 fn fetch_all(offsets: &GroupOffsets, stability: Stability) -> Vec<OffsetFetchResponseTopics> {
     let topic = |(name, partitions): (&String, &BTreeMap<i32, Committed>)| {
         let partition = |(index, known): (&i32, &Committed)| {
-            let unstable =
-                stability == Stability::Required && offsets.is_pending(name, *index);
+            let unstable = stability == Stability::Required && offsets.is_pending(name, *index);
             answer(*index, Some(known), unstable)
         };
         OffsetFetchResponseTopics {
@@ -69,11 +68,7 @@ fn same_topic(committed: Uuid, asked: Uuid) -> bool {
     committed == asked || committed == Uuid::ZERO || asked == Uuid::ZERO
 }
 
-fn answer(
-    index: i32,
-    known: Option<&Committed>,
-    unstable: bool,
-) -> OffsetFetchResponsePartitions {
+fn answer(index: i32, known: Option<&Committed>, unstable: bool) -> OffsetFetchResponsePartitions {
     let none = OffsetFetchResponsePartitions {
         partition_index: index,
         committed_offset: -1,

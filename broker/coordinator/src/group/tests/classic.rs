@@ -19,7 +19,10 @@ fn a_new_member_is_given_an_id_and_the_group_a_record() {
     let GroupRecord::Group { key, value: Some(value) } = &shard.log[0] else {
         panic!("no record of the group");
     };
-    assert_eq!((key.group.as_str(), value.generation, value.protocol_type.as_str()), (GROUP, 0, ""));
+    assert_eq!(
+        (key.group.as_str(), value.generation, value.protocol_type.as_str()),
+        (GROUP, 0, "")
+    );
     assert_eq!(value.current_state_timestamp, shard.wall_ms());
     assert_eq!(shard.log.len(), 1);
 }
@@ -250,11 +253,8 @@ fn an_id_not_used_holds_the_others_up_no_longer_than_its_session() {
 
 #[test]
 fn a_full_group_takes_nobody_else() {
-    let settings = GroupSettings {
-        max_size: 2,
-        initial_rebalance_delay_ms: 0,
-        ..Default::default()
-    };
+    let settings =
+        GroupSettings { max_size: 2, initial_rebalance_delay_ms: 0, ..Default::default() };
     let mut shard = Shard::with(settings);
     let ids = shard.stable(2);
     let ticket = shard.join(9, &Joiner::new(""));
@@ -387,11 +387,11 @@ fn groups_are_listed_by_state_and_type() {
 fn descriptions_show_what_was_agreed_only_while_stable() {
     let mut shard = Shard::new();
     let ids = shard.stable(1);
-    let describe = |shard: &mut Shard, version, name: &str| {
-        match shard.ask_as(version, Request::DescribeGroups(vec![name.to_owned()])) {
-            Reply::DescribeGroups(groups) => groups[0].clone(),
-            other => panic!("{other:?}"),
-        }
+    let describe = |shard: &mut Shard, version, name: &str| match shard
+        .ask_as(version, Request::DescribeGroups(vec![name.to_owned()]))
+    {
+        Reply::DescribeGroups(groups) => groups[0].clone(),
+        other => panic!("{other:?}"),
     };
     let stable = describe(&mut shard, 6, GROUP);
     assert_eq!((stable.protocol_data.as_str(), stable.members.len()), ("range", 1));

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use ottla_machine::{Machine, Mono, Ticket, Time};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::heartbeat::HeartbeatRequest;
-use ottla_wire::api::join_group::{
-    JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
-};
+use ottla_wire::api::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
 use ottla_wire::api::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberIdentity};
 use ottla_wire::api::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -183,13 +181,16 @@ impl Shard {
             member_id: member_id.clone(),
             assignment: Bytes::from(member_id.clone()),
         });
-        self.send(5, Request::SyncGroup(SyncGroupRequest {
-            group_id: GROUP.to_owned(),
-            generation_id: generation,
-            member_id: id.to_owned(),
-            assignments: assignments.collect(),
-            ..Default::default()
-        }))
+        self.send(
+            5,
+            Request::SyncGroup(SyncGroupRequest {
+                group_id: GROUP.to_owned(),
+                generation_id: generation,
+                member_id: id.to_owned(),
+                assignments: assignments.collect(),
+                ..Default::default()
+            }),
+        )
     }
 
     pub(super) fn heartbeat(&mut self, id: &str, generation: i32) -> ErrorCode {
@@ -271,9 +272,7 @@ impl Shard {
     }
 }
 
-pub(super) fn fetch_topic(
-    name: &str,
-) -> ottla_wire::api::offset_fetch::OffsetFetchRequestTopics {
+pub(super) fn fetch_topic(name: &str) -> ottla_wire::api::offset_fetch::OffsetFetchRequestTopics {
     ottla_wire::api::offset_fetch::OffsetFetchRequestTopics {
         name: name.to_owned(),
         partition_indexes: vec![0],

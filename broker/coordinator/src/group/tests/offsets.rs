@@ -319,10 +319,8 @@ fn offsets_of_groups_expire_after_the_group_became_empty() {
 #[test]
 fn an_old_clients_retention_holds_for_its_commit() {
     let mut shard = Shard::new();
-    let request = OffsetCommitRequest {
-        retention_time_ms: 1_000,
-        ..commit_request(GROUP, "", -1, "t", 1)
-    };
+    let request =
+        OffsetCommitRequest { retention_time_ms: 1_000, ..commit_request(GROUP, "", -1, "t", 1) };
     shard.ask_as(4, Request::OffsetCommit(request));
     let GroupRecord::Offset { value: Some(value), .. } = &shard.log[0] else {
         panic!("no offset");
@@ -358,9 +356,13 @@ fn a_large_clean_up_is_spread_over_many_ticks() {
     assert_eq!(shard.state.offsets(), 0);
     assert_eq!(shard.state.groups(), 0);
     assert_eq!(shard.log.len(), before + 3_500 + 7);
-    let expired: Vec<usize> = shard.effects.iter().filter_map(|effect| match effect {
-        Effect::OffsetsExpired(count) => Some(*count),
-        _ => None,
-    }).collect();
+    let expired: Vec<usize> = shard
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::OffsetsExpired(count) => Some(*count),
+            _ => None,
+        })
+        .collect();
     assert!(expired.len() > 3 && expired.iter().all(|count| *count <= 1_000), "{expired:?}");
 }

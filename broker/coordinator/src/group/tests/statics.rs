@@ -9,10 +9,8 @@ use crate::group::GroupRecord;
 
 /// A stable group of the instances; gives their ids in order, the leader's being the first.
 fn stable(shard: &mut Shard, instances: &[&str]) -> Vec<String> {
-    let tickets: Vec<_> = instances
-        .iter()
-        .map(|instance| shard.join(9, &Joiner::of_instance(instance)))
-        .collect();
+    let tickets: Vec<_> =
+        instances.iter().map(|instance| shard.join(9, &Joiner::of_instance(instance))).collect();
     shard.pass(0);
     let ids: Vec<String> = tickets.iter().map(|t| shard.joined(*t).member_id).collect();
     assert_eq!(shard.joined(tickets[0]).leader, ids[0]);
