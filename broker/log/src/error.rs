@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ottla_wire::ErrorCode;
 use thiserror::Error;
 
 /// A failed operation of the operating system. The log directory it happened in is to be taken
@@ -122,6 +123,28 @@ pub enum LogError {
         /// The lock file.
         path: PathBuf,
     },
+}
+
+impl LogError {
+    /// The error code that a client gets.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Disk(_) | Self::Corrupt { .. } | Self::Locked { .. } => {
+                ErrorCode::KAFKA_STORAGE_ERROR
+            }
+            Self::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+            Self::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            Self::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+            Self::InvalidTxnState { .. } => ErrorCode::INVALID_TXN_STATE,
+            Self::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+            Self::TooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
+            Self::UnexpectedOffset { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+            Self::InvalidBatch(_) => ErrorCode::CORRUPT_MESSAGE,
+            // The log goes or has gone to another broker, or its disk failed.
+            Self::Closed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        }
+    }
 }
 
 /// Result of most operations of this crate.

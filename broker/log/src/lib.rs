@@ -6,11 +6,12 @@
 //! appended that includes at least the latter. Everything goes through [`disk::Disk`]; nothing
 //! here asks for the time, knows a topic's meaning, or spawns a thread but for recovery.
 //!
-//! Start reading at [`log::Log`], then [`segment`](crate) and `plan`.
+//! Start reading at [`log::Log`] and [`dir::LogDir`], then [`segment`](crate) and `plan`.
 
 pub mod batch;
 pub mod cache;
 pub mod checkpoint;
+pub mod dir;
 pub mod disk;
 pub mod error;
 pub mod graveyard;
@@ -25,6 +26,7 @@ pub mod settings;
 #[cfg(test)]
 mod testing;
 
+pub use dir::LogDir;
 pub use error::{DiskError, LogError, Result};
 pub use log::Log;
 pub use settings::LogSettings;

@@ -118,6 +118,22 @@ fn whole(bytes: &[u8]) -> Result<Batch> {
     }
 }
 
+/// The batch at the start of what a leader sent; `None` when it is cut short, or nothing is left.
+fn next_whole(bytes: &[u8], expected: i64) -> Result<Option<Batch>> {
+    let batch = match Batch::parse(bytes) {
+        Parsed::Batch(batch) if batch.size as usize <= bytes.len() => batch,
+        Parsed::Batch(_) | Parsed::Short => return Ok(None),
+        Parsed::Invalid(why) => return Err(LogError::InvalidBatch(why)),
+    };
+    if !batch.checksum_fits(&bytes[..batch.size as usize]) {
+        return Err(LogError::InvalidBatch("wrong checksum"));
+    }
+    if batch.base_offset < expected {
+        return Err(LogError::UnexpectedOffset { first: batch.base_offset, expected });
+    }
+    Ok(Some(batch))
+}
+
 fn marker_of(batch: &Batch, body: &[u8]) -> Option<Marker> {
     if batch.is_control() { parse_marker(batch, body) } else { None }
 }
@@ -160,6 +176,10 @@ impl Log {
             prepared.add(batch);
             headers.push(header);
         }
+        let limit = u64::from(self.settings.load().segment_bytes);
+        if prepared.bytes > limit {
+            return Err(LogError::TooLarge { size: prepared.bytes, limit });
+        }
         let mut bufs = Vec::with_capacity(2 * batches.len());
         for (header, given) in headers.iter().zip(batches) {
             bufs.push(IoSlice::new(header));
@@ -198,51 +218,64 @@ impl Log {
     /// Appends batches as a leader sent them, offsets and epochs included. Checksums are checked.
     /// A last batch that is cut short is left out. Offsets must increase, the first being at
     /// least the log's end; compaction on the leader may have left gaps.
+    ///
+    /// When a batch is refused, those before it may have been appended.
     pub fn append_as_follower(&self, records: &Bytes, now_ms: i64) -> Result<FollowerInfo> {
         let mut writer = self.writer.lock();
         writer.check_open()?;
-        let mut prepared = Prepared { max_timestamp: -1, ..Prepared::default() };
-        let (mut at, mut next, mut epochs) = (0usize, self.end_offset(), Vec::new());
-        while let Some(rest) = records.get(at..).filter(|r| !r.is_empty()) {
-            let batch = match Batch::parse(rest) {
-                Parsed::Batch(batch) if batch.size as usize <= rest.len() => batch,
-                Parsed::Batch(_) | Parsed::Short => break,
-                Parsed::Invalid(why) => return Err(LogError::InvalidBatch(why)),
-            };
-            let bytes = &rest[..batch.size as usize];
-            if !batch.checksum_fits(bytes) {
-                return Err(LogError::InvalidBatch("wrong checksum"));
+        let limit = u64::from(self.settings.load().segment_bytes);
+        let mut info =
+            FollowerInfo { end_offset: self.end_offset(), bytes: 0, batches: 0, rolled_at: None };
+        let (mut from, mut at, mut next) = (0, 0usize, self.end_offset());
+        let mut group = Prepared { max_timestamp: -1, ..Prepared::default() };
+        while let Some(batch) = next_whole(&records[at..], next)? {
+            if group.bytes > 0 && group.bytes + u64::from(batch.size) > limit {
+                let bytes = &records[from..at];
+                self.write_group(
+                    &mut writer,
+                    std::mem::take(&mut group),
+                    bytes,
+                    now_ms,
+                    &mut info,
+                )?;
+                from = at;
             }
-            if batch.base_offset < next {
-                return Err(LogError::UnexpectedOffset {
-                    first: batch.base_offset,
-                    expected: next,
-                });
-            }
-            let marker = marker_of(&batch, bytes.get(HEADER..).unwrap_or_default());
-            let (staged, rule) = (&mut prepared.staged, MarkerRule::default());
+            let end = at + batch.size as usize;
+            let marker = marker_of(&batch, records.get(at + HEADER..end).unwrap_or_default());
+            let (staged, rule) = (&mut group.staged, MarkerRule::default());
             writer.producers.stage(staged, &batch, marker, Origin::Replication, rule)?;
-            if epochs.last().is_none_or(|(epoch, _)| *epoch != batch.leader_epoch) {
-                epochs.push((batch.leader_epoch, batch.base_offset));
-            }
             next = batch.last_offset + 1;
-            at += batch.size as usize;
-            prepared.add(batch);
+            at = end;
+            group.add(batch);
         }
-        let batches = prepared.batches.len() as u32;
-        if batches == 0 {
-            let end_offset = self.end_offset();
-            return Ok(FollowerInfo { end_offset, bytes: 0, batches, rolled_at: None });
+        if group.bytes > 0 {
+            self.write_group(&mut writer, group, &records[from..at], now_ms, &mut info)?;
         }
+        Ok(info)
+    }
+
+    fn write_group(
+        &self,
+        writer: &mut Writer,
+        group: Prepared,
+        bytes: &[u8],
+        now_ms: i64,
+        info: &mut FollowerInfo,
+    ) -> Result<()> {
         {
-            let mut known = self.epochs.lock();
-            for (epoch, start) in epochs {
-                known.assign(epoch, start);
+            let mut epochs = self.epochs.lock();
+            for batch in &group.batches {
+                if epochs.latest().is_none_or(|e| e.epoch < batch.leader_epoch) {
+                    epochs.assign(batch.leader_epoch, batch.base_offset);
+                }
             }
         }
-        let mut bufs = [IoSlice::new(&records[..at])];
-        let rolled_at = self.write(&mut writer, prepared, &mut bufs, now_ms)?;
-        Ok(FollowerInfo { end_offset: next, bytes: at as u64, batches, rolled_at })
+        info.bytes += group.bytes;
+        info.batches += group.batches.len() as u32;
+        let rolled_at = self.write(writer, group, &mut [IoSlice::new(bytes)], now_ms)?;
+        info.rolled_at = rolled_at.or(info.rolled_at);
+        info.end_offset = self.end_offset();
+        Ok(())
     }
 
     /// Writes prepared batches, and makes them visible. Returns the base offset of the segment
@@ -257,10 +290,6 @@ impl Log {
         let (Some(first), Some(last)) = (prepared.batches.first(), prepared.batches.last()) else {
             return Ok(None);
         };
-        let limit = u64::from(self.settings.load().segment_bytes);
-        if prepared.bytes > limit {
-            return Err(LogError::TooLarge { size: prepared.bytes, limit });
-        }
         let arriving = Arriving {
             size: prepared.bytes,
             last_offset: last.last_offset,

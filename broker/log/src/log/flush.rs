@@ -54,15 +54,28 @@ impl Log {
         if new_files {
             self.disk().sync_dir(&dir).map_err(DiskError::at("flush", &dir))?;
         }
+        self.note_flushed(up_to, now_ms);
+        Ok(self.recovery_point())
+    }
+
+    /// Says that everything below `up_to` was flushed.
+    pub(crate) fn note_flushed(&self, up_to: i64, now_ms: i64) {
         self.last_flush_ms.store(now_ms, Ordering::Relaxed);
         // A truncation may have cut the log meanwhile.
-        let writer = self.writer.lock();
+        let _writer = self.writer.lock();
         let reached = up_to.min(self.end_offset());
         if reached > self.recovery_point() {
             self.recovery_point.store(reached, Ordering::Release);
         }
-        drop(writer);
-        Ok(self.recovery_point())
+    }
+
+    /// Writes the index entries of unflushed segments that are only in memory.
+    pub(crate) fn settle_indexes(&self) -> Result<()> {
+        let segments = self.segments.load_full();
+        for segment in segments.iter().skip(floor(&segments, self.recovery_point())) {
+            segment.settle()?;
+        }
+        Ok(())
     }
 
     /// Flushes everything, writes a snapshot of the producers, and takes no more appends. The
