@@ -94,7 +94,7 @@ pub struct FollowerInfo {
 }
 
 /// Batches checked and numbered, ready to be written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Prepared {
     batches: Vec<Batch>,
     staged: Staged,
@@ -103,6 +103,11 @@ struct Prepared {
 }
 
 impl Prepared {
+    fn new() -> Self {
+        let (batches, staged) = (Vec::new(), Staged::default());
+        Self { batches, staged, bytes: 0, max_timestamp: -1 }
+    }
+
     fn add(&mut self, batch: Batch) {
         self.bytes += u64::from(batch.size);
         self.max_timestamp = self.max_timestamp.max(batch.max_timestamp);
@@ -154,7 +159,7 @@ impl Log {
         let mut writer = self.writer.lock();
         writer.check_open()?;
         let mut headers = Vec::with_capacity(batches.len());
-        let mut prepared = Prepared { max_timestamp: -1, ..Prepared::default() };
+        let mut prepared = Prepared::new();
         let first_offset = self.end_offset();
         let mut next = first_offset;
         for given in batches {
@@ -227,13 +232,13 @@ impl Log {
         let mut info =
             FollowerInfo { end_offset: self.end_offset(), bytes: 0, batches: 0, rolled_at: None };
         let (mut from, mut at, mut next) = (0, 0usize, self.end_offset());
-        let mut group = Prepared { max_timestamp: -1, ..Prepared::default() };
+        let mut group = Prepared::new();
         while let Some(batch) = next_whole(&records[at..], next)? {
             if group.bytes > 0 && group.bytes + u64::from(batch.size) > limit {
                 let bytes = &records[from..at];
                 self.write_group(
                     &mut writer,
-                    std::mem::take(&mut group),
+                    std::mem::replace(&mut group, Prepared::new()),
                     bytes,
                     now_ms,
                     &mut info,
