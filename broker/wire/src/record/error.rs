@@ -33,4 +33,24 @@ pub enum RecordError {
     /// The codec bits of the attributes name no known codec.
     #[error("unknown compression codec {0}")]
     UnknownCodec(u8),
+    /// A record's structure is broken.
+    #[error("malformed record: {0}")]
+    Malformed(&'static str),
+    /// Compressed bytes are not what their codec allows.
+    #[error("corrupt {codec} data: {what}")]
+    Corrupt {
+        /// Name of the codec.
+        codec: &'static str,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Decompression would give more than is allowed.
+    #[error("decompresses to more than {limit} bytes")]
+    DecompressedTooLarge {
+        /// The number of bytes that were allowed.
+        limit: usize,
+    },
+    /// A batch under construction does not fit into the format's fields.
+    #[error("batch does not fit the format: {0}")]
+    DoesNotFit(&'static str),
 }

@@ -4,14 +4,24 @@
 //! function either answers within the bytes it was given or says what is wrong with them.
 //! Start reading at [`BatchHeader`], then [`Batches`].
 
+mod builder;
+mod compression;
+mod control;
 mod crc;
 mod error;
 mod header;
+#[allow(clippy::module_inception)]
+mod record;
 mod scan;
+mod varint;
 
+pub use builder::BatchBuilder;
+pub use compression::{Compressor, Decompressor, Lz4HeaderChecksum, decompress};
+pub use control::{ControlType, EndTxnMarker, TransactionResult};
 pub use crc::{crc32c, replace_prefix};
 pub use error::RecordError;
 pub use header::{Attributes, BatchHeader, Compression, TimestampType};
+pub use record::{HeaderRef, HeadersRef, Record, RecordHeader, RecordIter, RecordRef};
 pub use scan::{Batch, Batches, CrcCheck};
 
 /// Bytes of base offset and length, which stand before every batch and every old message and

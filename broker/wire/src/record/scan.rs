@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    BATCH_HEADER_SIZE, BatchHeader, CRC_START, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2, RecordError,
-    crc32c,
+    BATCH_HEADER_SIZE, BatchHeader, CRC_START, Compression, Record, RecordError, RecordIter,
+    crc32c, decompress,
 };
 
 /// One whole version 2 batch.
@@ -30,6 +30,22 @@ impl Batch {
     /// The records section, compressed if the attributes say so; no copy.
     pub fn records(&self) -> Bytes {
         self.bytes.slice(BATCH_HEADER_SIZE.min(self.bytes.len())..)
+    }
+
+    /// The records section without compression: the batch's own bytes where it has none, else
+    /// a new buffer of at most `limit` bytes.
+    pub fn uncompressed(&self, limit: usize) -> Result<Bytes, RecordError> {
+        match self.header.compression()? {
+            Compression::None => Ok(self.records()),
+            codec => decompress(codec, &self.records(), limit).map(Bytes::from),
+        }
+    }
+
+    /// All records, which share one buffer. `limit` bounds what decompression may give, in
+    /// bytes.
+    pub fn decode(&self, limit: usize) -> Result<Vec<Record>, RecordError> {
+        let section = self.uncompressed(limit)?;
+        RecordIter::new(&self.header, &section).map(|r| Ok(r?.share(&section))).collect()
     }
 
     /// The checksum that the bytes have.
@@ -102,6 +118,7 @@ impl Iterator for Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{LOG_OVERHEAD, MAGIC_OFFSET};
 
     fn batch(base_offset: i64, body: &[u8]) -> Vec<u8> {
         let mut header = BatchHeader {
@@ -153,6 +170,5 @@ mod tests {
         let mut old = whole;
         old[MAGIC_OFFSET] = 1;
         assert_eq!(scan(&old), (vec![], 0, Some(RecordError::UnsupportedMagic(1))));
-        assert_eq!(MAGIC_V2, 2);
     }
 }
