@@ -1,1 +1,38 @@
-//! Runs machines: replicas, shards, publishing, cleaning.
+//! The heart: partitions that are appended to and read, machines that run over them, and what
+//! keeps both in step with the cluster's metadata.
+//!
+//! Invariant: an append and a read happen on the thread that asks, without a hop; whatever waits
+//! (for more bytes, for acknowledgement, for a deadline) costs no thread and no polling, and what
+//! may block on a disk runs on threads of its own. Nothing in here sees an API version.
+//!
+//! Start reading at [`Partition`] (append, read), then [`fetch()`] (waiting), [`Replicas`] (all of
+//! them), `publish` (how the Image becomes logs and roles) and `shard` (machines).
+
+mod core;
+mod dirs;
+mod env;
+mod error;
+mod fetch;
+mod flush;
+mod ids;
+mod partition;
+mod pool;
+mod replicas;
+mod settings;
+mod timers;
+mod wait;
+
+pub use crate::core::Core;
+pub use dirs::{LogDir, LogDirs};
+pub use env::{Clock, SystemClock};
+pub use error::EngineError;
+pub use fetch::{Fetch, FetchItem, FetchParams, Fetched, ParkedFetch, fetch};
+pub use ids::PartitionId;
+pub use partition::{
+    Ack, AppendHow, Appended, Lead, OffsetAt, OffsetQuery, Partition, Read, ReadAsk,
+};
+pub use pool::Pool;
+pub use replicas::Replicas;
+pub use settings::log_settings;
+pub use timers::{Deadline, Timers};
+pub use wait::{AckResult, AckWait, Reader};

@@ -1,0 +1,127 @@
+//! The directories that logs live in, and what happens when one fails.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use ottla_log::DiskError;
+use ottla_log::log::Shared;
+use ottla_wire::Uuid;
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::error;
+
+/// One of `log.dirs`.
+pub struct LogDir {
+    id: Uuid,
+    path: PathBuf,
+    shared: Shared,
+    online: AtomicBool,
+    partitions: AtomicUsize,
+    failures: UnboundedSender<Uuid>,
+}
+
+impl fmt::Debug for LogDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogDir({})", self.path.display())
+    }
+}
+
+impl LogDir {
+    /// A directory that was found good. Its id is sent to `failures` once, when it fails.
+    #[must_use]
+    pub fn new(
+        id: Uuid,
+        path: PathBuf,
+        shared: Shared,
+        failures: UnboundedSender<Uuid>,
+    ) -> Arc<Self> {
+        let (online, partitions) = (AtomicBool::new(true), AtomicUsize::new(0));
+        Arc::new(Self { id, path, shared, online, partitions, failures })
+    }
+
+    /// Its id, `directory.id` of `meta.properties`.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What its logs share.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Whether it is in service.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.online.load(Ordering::Acquire)
+    }
+
+    /// How many replicas are in it.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.partitions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_up(&self) {
+        self.partitions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_down(&self) {
+        self.partitions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes it out of service. Its partitions answer with KAFKA_STORAGE_ERROR from here on, the
+    /// other directories' go on.
+    pub fn fail(&self, why: &DiskError) {
+        if self.online.swap(false, Ordering::AcqRel) {
+            error!(dir = %self.path.display(), error = %why, "log directory failed: out of service");
+            // Nobody listens any more when the node is ending.
+            let _ = self.failures.send(self.id);
+        }
+    }
+}
+
+/// All of `log.dirs`.
+#[derive(Clone, Debug)]
+pub struct LogDirs {
+    dirs: Arc<[Arc<LogDir>]>,
+}
+
+impl LogDirs {
+    /// The directories of a node, offline ones included.
+    #[must_use]
+    pub fn new(dirs: Vec<Arc<LogDir>>) -> Self {
+        Self { dirs: dirs.into() }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[Arc<LogDir>] {
+        &self.dirs
+    }
+
+    /// Those in service.
+    pub fn online(&self) -> impl Iterator<Item = &Arc<LogDir>> {
+        self.dirs.iter().filter(|dir| dir.is_online())
+    }
+
+    /// The directory with this id, if it is one of ours.
+    #[must_use]
+    pub fn get(&self, id: Uuid) -> Option<&Arc<LogDir>> {
+        self.dirs.iter().find(|dir| dir.id() == id)
+    }
+
+    /// Where a new replica goes: to the directory with the fewest.
+    #[must_use]
+    pub fn place(&self) -> Option<&Arc<LogDir>> {
+        self.online().min_by_key(|dir| dir.partitions())
+    }
+}

@@ -1,0 +1,146 @@
+//! Appending as leader.
+
+use ottla_log::log::{AppendBatch, AppendInfo, LeaderAppend, Outcome};
+use ottla_log::producers::{MarkerRule, Origin};
+use ottla_replica::{Acks, EpochCheck};
+
+use super::{Partition, Role};
+use crate::error::EngineError;
+use crate::wait::{AckWait, AckWaiter};
+
+/// How batches are to be appended.
+#[derive(Clone, Copy, Debug)]
+pub struct AppendHow {
+    /// Who must have them before the producer is told.
+    pub acks: Acks,
+    /// Who appends.
+    pub origin: Origin,
+    /// Rule for the epochs of transaction markers.
+    pub marker_rule: MarkerRule,
+    /// The epoch the caller believes to lead in.
+    pub epoch: EpochCheck,
+}
+
+impl AppendHow {
+    /// As a client's Produce request appends.
+    #[must_use]
+    pub fn client(acks: Acks) -> Self {
+        let (origin, marker_rule) = (Origin::Client, MarkerRule::default());
+        Self { acks, origin, marker_rule, epoch: EpochCheck::Any }
+    }
+
+    /// As a coordinator on this node appends, which leads in `epoch`.
+    #[must_use]
+    pub fn coordinator(epoch: i32) -> Self {
+        let (acks, marker_rule) = (Acks::All, MarkerRule::default());
+        Self { acks, origin: Origin::Coordinator, marker_rule, epoch: EpochCheck::Is(epoch) }
+    }
+}
+
+/// What became of an append.
+#[derive(Debug)]
+pub struct Appended {
+    /// Offset of the first record.
+    pub first_offset: i64,
+    /// Offset of the last record.
+    pub last_offset: i64,
+    /// Log start offset.
+    pub log_start_offset: i64,
+    /// Whether the batches had been in the log before, at these offsets.
+    pub outcome: Outcome,
+    /// Bytes written.
+    pub bytes: u64,
+    /// When the producer may be told.
+    pub ack: Ack,
+}
+
+/// When a producer may be told of an append.
+#[derive(Debug)]
+pub enum Ack {
+    /// Now.
+    Now,
+    /// When this resolves.
+    Wait(AckWait),
+}
+
+impl Partition {
+    /// Appends validated batches on the calling thread. When it returns they are in the page
+    /// cache, and readers who may see them are awake; [`Appended::ack`] says when the producer may
+    /// be told. All batches get in, or none.
+    ///
+    /// # Errors
+    /// That this node does not lead, that too few replicas are in sync, or what the log says.
+    pub fn append(&self, batches: &[AppendBatch], how: AppendHow) -> Result<Appended, EngineError> {
+        self.check_open()?;
+        let mut role = self.role.lock();
+        let Role::Leader(leading) = &mut *role else {
+            drop(role);
+            return Err(self.check_leader(how.epoch).err().unwrap_or(EngineError::NotLeader));
+        };
+        leading.leader.check_epoch(how.epoch)?;
+        leading.leader.check_append(how.acks)?;
+        let now_ms = self.core.clock().wall_ms();
+        let by = LeaderAppend {
+            leader_epoch: leading.leader.epoch(),
+            origin: how.origin,
+            marker_rule: how.marker_rule,
+            now_ms,
+        };
+        let info = self.log.append_as_leader(batches, by).map_err(|e| self.judge(e))?;
+        let moved = match info.outcome {
+            Outcome::Appended => leading.leader.appended(info.end_offset),
+            Outcome::Duplicate => None,
+        };
+        let committed = leading.leader.high_watermark() > info.last_offset;
+        let replicated = how.acks != Acks::All || committed;
+        let flush = self.must_flush(&info);
+        let ack = match (replicated, flush) {
+            (true, false) => Ack::Now,
+            _ => {
+                let waiter = AckWaiter::new(u8::from(!replicated) + u8::from(flush));
+                if !replicated {
+                    leading.acks.push(info.last_offset + 1, waiter.clone());
+                }
+                if flush {
+                    self.core.flusher().add(self.log.clone(), info.end_offset, waiter.clone());
+                }
+                Ack::Wait(waiter.wait())
+            }
+        };
+        let bytes = usize::try_from(info.bytes).unwrap_or(usize::MAX);
+        self.settle(role, moved, bytes);
+        if let Some(rolled_at) = info.rolled_at {
+            self.core.flusher().flush_later(self.log.clone(), rolled_at);
+        }
+        Ok(Appended {
+            first_offset: info.first_offset,
+            last_offset: info.last_offset,
+            log_start_offset: info.log_start_offset,
+            outcome: info.outcome,
+            bytes: info.bytes,
+            ack,
+        })
+    }
+
+    /// Whether `flush.messages` asks for a flush before anybody is told.
+    fn must_flush(&self, info: &AppendInfo) -> bool {
+        let limit = self.config.load().flush_messages;
+        limit != i64::MAX && info.end_offset - self.log.recovery_point() >= limit
+    }
+
+    /// Resolves when the high watermark is at or past `offset`.
+    ///
+    /// # Errors
+    /// That this node does not lead in `epoch`.
+    pub fn wait_committed(&self, offset: i64, epoch: EpochCheck) -> Result<Ack, EngineError> {
+        let mut role = self.role.lock();
+        let Role::Leader(leading) = &mut *role else { return Err(EngineError::NotLeader) };
+        leading.leader.check_epoch(epoch)?;
+        if leading.leader.high_watermark() >= offset {
+            return Ok(Ack::Now);
+        }
+        let waiter = AckWaiter::new(1);
+        leading.acks.push(offset, waiter.clone());
+        Ok(Ack::Wait(waiter.wait()))
+    }
+}

@@ -1,0 +1,81 @@
+//! Questions about a log: offsets for times, ends of epochs, deletions.
+
+use ottla_log::checkpoint::epochs::EpochEnd;
+use ottla_replica::EpochCheck;
+
+use super::Partition;
+use crate::error::EngineError;
+use crate::wait::Reader;
+
+/// What ListOffsets asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetQuery {
+    /// The log start offset.
+    Earliest,
+    /// The end, as far as this reader may see.
+    Latest(Reader),
+}
+
+/// An offset that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetAt {
+    /// The offset.
+    pub offset: i64,
+    /// The record's timestamp, -1 where the question was not about one.
+    pub timestamp: i64,
+    /// The leader epoch of the record there, -1 for none.
+    pub leader_epoch: i32,
+}
+
+impl Partition {
+    /// Finds an offset; `None` if there is no record with such a timestamp. Questions about
+    /// timestamps read the disk: ask them off the network threads.
+    ///
+    /// # Errors
+    /// That this node does not lead in the reader's epoch, or what the log says.
+    pub fn find_offset(
+        &self,
+        query: OffsetQuery,
+        epoch: EpochCheck,
+    ) -> Result<Option<OffsetAt>, EngineError> {
+        let ours = self.check_leader(epoch)?;
+        let at = |offset: i64, timestamp: i64| {
+            let leader_epoch = self.log.epoch_of(offset).unwrap_or(-1);
+            OffsetAt { offset, timestamp, leader_epoch }
+        };
+        let found = match query {
+            OffsetQuery::Earliest => Some(at(self.log.start_offset(), -1)),
+            OffsetQuery::Latest(reader) => {
+                let offset = self.bound(reader);
+                Some(OffsetAt { offset, timestamp: -1, leader_epoch: ours })
+            }
+        };
+        Ok(found)
+    }
+
+    /// Where a leader epoch ended here, for OffsetForLeaderEpoch; `None` when it is unknown.
+    ///
+    /// # Errors
+    /// That this node does not lead in the reader's epoch.
+    pub fn end_of_epoch(
+        &self,
+        wanted: i32,
+        epoch: EpochCheck,
+    ) -> Result<Option<EpochEnd>, EngineError> {
+        self.check_leader(epoch)?;
+        Ok(self.log.end_of_epoch(wanted))
+    }
+
+    /// Deletes the records below `offset`, -1 for all that are committed. Returns the log start
+    /// offset that holds now.
+    ///
+    /// # Errors
+    /// That this node does not lead, or the offset is above the high watermark.
+    pub fn delete_records(&self, offset: i64) -> Result<i64, EngineError> {
+        self.check_leader(EpochCheck::Any)?;
+        let offset = if offset == -1 { self.log.high_watermark() } else { offset };
+        let start = self.log.set_start_offset(offset).map_err(|e| self.judge(e))?;
+        self.waiters().wake_all();
+        Ok(start)
+    }
+}

@@ -1,0 +1,184 @@
+//! Deadlines of everything that waits: parked fetches, acknowledgements, ticks of machines.
+//!
+//! One thread sleeps until the first deadline. Setting one that is later than the first, which is
+//! nearly always so, wakes nobody; dropping one costs a removal from a tree.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use ottla_machine::Mono;
+use parking_lot::{Condvar, Mutex};
+
+use crate::env::Clock;
+
+type Key = (Mono, u64);
+
+#[derive(Default)]
+struct State {
+    waits: BTreeMap<Key, Waker>,
+    next: u64,
+    stopped: bool,
+}
+
+struct Inner {
+    state: Mutex<State>,
+    changed: Condvar,
+    clock: Arc<dyn Clock>,
+}
+
+/// The facility. Clones are the same one.
+#[derive(Clone)]
+pub struct Timers {
+    inner: Arc<Inner>,
+    _thread: Arc<Stop>,
+}
+
+impl std::fmt::Debug for Timers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Timers")
+    }
+}
+
+impl Timers {
+    /// Starts the thread. It ends when the last clone is gone.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let (state, changed) = (Mutex::new(State::default()), Condvar::new());
+        let inner = Arc::new(Inner { state, changed, clock });
+        let weak = Arc::downgrade(&inner);
+        std::thread::Builder::new().name("timers".into()).spawn(move || run(&weak))?;
+        let stop = Arc::new(Stop(Arc::clone(&inner)));
+        Ok(Self { inner, _thread: stop })
+    }
+
+    /// Wakes `waker` once, at `deadline` or a little later, unless the answer is dropped before.
+    #[must_use]
+    pub fn at(&self, deadline: Mono, waker: Waker) -> Deadline {
+        let mut state = self.inner.state.lock();
+        state.next += 1;
+        let key = (deadline, state.next);
+        let first = state.waits.first_key_value().is_none_or(|(first, _)| key < *first);
+        state.waits.insert(key, waker);
+        drop(state);
+        if first {
+            self.inner.changed.notify_one();
+        }
+        Deadline { inner: Arc::clone(&self.inner), key }
+    }
+
+    /// The time, by the clock the deadlines are measured with.
+    #[must_use]
+    pub fn now(&self) -> Mono {
+        self.inner.clock.mono()
+    }
+}
+
+/// A deadline that is set; dropping it takes it back.
+pub struct Deadline {
+    inner: Arc<Inner>,
+    key: Key,
+}
+
+impl Deadline {
+    /// When it is.
+    #[must_use]
+    pub fn when(&self) -> Mono {
+        self.key.0
+    }
+
+    /// Has another task woken, as when a future moved.
+    pub fn set_waker(&self, waker: &Waker) {
+        if let Some(slot) = self.inner.state.lock().waits.get_mut(&self.key)
+            && !slot.will_wake(waker)
+        {
+            *slot = waker.clone();
+        }
+    }
+}
+
+impl std::fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Deadline({})", self.key.0.0)
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        let waker = self.inner.state.lock().waits.remove(&self.key);
+        // Outside of the lock: dropping a waker may drop what sets deadlines.
+        drop(waker);
+    }
+}
+
+struct Stop(Arc<Inner>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.state.lock().stopped = true;
+        self.0.changed.notify_one();
+    }
+}
+
+fn run(inner: &Weak<Inner>) {
+    while let Some(inner) = inner.upgrade() {
+        let now = inner.clock.mono();
+        let mut state = inner.state.lock();
+        if state.stopped {
+            return;
+        }
+        let later = state.waits.split_off(&(Mono(now.0 + 1), 0));
+        let due = std::mem::replace(&mut state.waits, later);
+        if due.is_empty() {
+            match state.waits.first_key_value().map(|(key, _)| key.0) {
+                Some(first) => {
+                    let wait = Duration::from_millis(first.since(now));
+                    inner.changed.wait_for(&mut state, wait);
+                }
+                None => inner.changed.wait(&mut state),
+            }
+            continue;
+        }
+        drop(state);
+        due.into_values().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::task::Wake;
+
+    use super::*;
+    use crate::env::SystemClock;
+
+    struct Send(u32, mpsc::Sender<u32>);
+
+    impl Wake for Send {
+        fn wake(self: Arc<Self>) {
+            let _ = self.1.send(self.0);
+        }
+    }
+
+    #[test]
+    fn deadlines_come_in_order_unless_dropped() {
+        let clock = SystemClock::start();
+        let timers = Timers::start(clock).unwrap();
+        let (send, receive) = mpsc::channel();
+        let set =
+            |ms, n| timers.at(timers.now().plus_ms(ms), Arc::new(Send(n, send.clone())).into());
+        let _late = set(60, 1);
+        let _early = set(10, 2);
+        let dropped = set(30, 3);
+        let _middle = set(40, 4);
+        drop(dropped);
+        let limit = Duration::from_secs(5);
+        let got: Vec<_> = (0..3).map(|_| receive.recv_timeout(limit).unwrap()).collect();
+        assert_eq!(got, [2, 4, 1]);
+        assert!(receive.try_recv().is_err());
+    }
+}
