@@ -17,6 +17,7 @@ mod flush;
 mod ids;
 mod partition;
 mod pool;
+mod records;
 mod replicas;
 mod settings;
 mod timers;

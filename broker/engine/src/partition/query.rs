@@ -14,6 +14,10 @@ pub enum OffsetQuery {
     Earliest,
     /// The end, as far as this reader may see.
     Latest(Reader),
+    /// The record with the largest timestamp.
+    MaxTimestamp,
+    /// The first record whose timestamp is at least this, in milliseconds since 1970.
+    AtLeast(i64),
 }
 
 /// An offset that was found.
@@ -49,8 +53,26 @@ impl Partition {
                 let offset = self.bound(reader);
                 Some(OffsetAt { offset, timestamp: -1, leader_epoch: ours })
             }
+            OffsetQuery::MaxTimestamp => self.newest_record()?.map(|(o, t)| at(o, t)),
+            OffsetQuery::AtLeast(time) => self.record_since(time)?.map(|(o, t)| at(o, t)),
         };
         Ok(found)
+    }
+
+    fn newest_record(&self) -> Result<Option<(i64, i64)>, EngineError> {
+        let found = self.log.find_largest_timestamp().map_err(|e| self.judge(e))?;
+        let Some(found) = found else { return Ok(None) };
+        let records = crate::records::timestamps(&found.slice).map_err(|e| self.judge(e))?;
+        let usable = records.into_iter().filter(|(offset, _)| *offset >= found.from_offset);
+        // The first of those with the largest timestamp.
+        Ok(usable.reduce(|best, next| if next.1 > best.1 { next } else { best }))
+    }
+
+    fn record_since(&self, time: i64) -> Result<Option<(i64, i64)>, EngineError> {
+        let found = self.log.find_timestamp(time).map_err(|e| self.judge(e))?;
+        let Some(found) = found else { return Ok(None) };
+        let records = crate::records::timestamps(&found.slice).map_err(|e| self.judge(e))?;
+        Ok(records.into_iter().find(|(o, t)| *o >= found.from_offset && *t >= time))
     }
 
     /// Where a leader epoch ended here, for OffsetForLeaderEpoch; `None` when it is unknown.

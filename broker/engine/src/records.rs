@@ -1,0 +1,33 @@
+//! Looking into batches that lie in a file.
+
+use bytes::Bytes;
+use ottla_log::log::FetchSlice;
+use ottla_log::{DiskError, LogError};
+use ottla_wire::record::{Batch, Batches, CrcCheck};
+
+/// The most that the records of one batch may take decompressed, in bytes.
+pub(crate) const MAX_DECOMPRESSED: usize = 256 << 20;
+
+/// Reads a slice into memory.
+pub(crate) fn load(slice: &FetchSlice) -> Result<Bytes, LogError> {
+    let read = slice.read().map(Bytes::from);
+    read.map_err(|source| {
+        LogError::Disk(DiskError { op: "read", path: std::path::PathBuf::new(), source })
+    })
+}
+
+/// Offsets and timestamps of the records in a slice that begins with a whole batch.
+pub(crate) fn timestamps(slice: &FetchSlice) -> Result<Vec<(i64, i64)>, LogError> {
+    let bytes = load(slice)?;
+    let mut found = Vec::new();
+    for batch in Batches::new(bytes, CrcCheck::Skip).map_while(Result::ok) {
+        found.extend(stamps(&batch)?);
+    }
+    Ok(found)
+}
+
+fn stamps(batch: &Batch) -> Result<Vec<(i64, i64)>, LogError> {
+    let records = batch.decode(MAX_DECOMPRESSED);
+    let records = records.map_err(|_| LogError::InvalidBatch("records cannot be read"))?;
+    Ok(records.into_iter().map(|record| (record.offset, record.timestamp)).collect())
+}
