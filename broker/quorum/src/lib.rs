@@ -1,1 +1,41 @@
-//! The metadata quorum: openraft over an ottla-log.
+//! The metadata quorum: openraft over an ottla-log. The only room that names openraft.
+//!
+//! The raft log *is* the metadata partition `__cluster_metadata-0`: one entry, one record batch, one index, one place
+//! that maps it to an offset. Terms are leader epochs. What is on disk has Kafka's formats, so that Kafka's
+//! `kafka-dump-log.sh` and `kafka-metadata-shell.sh` read it.
+//!
+//! Invariant: an append is reported only when it is on the disk, a vote before it is answered; entries follow each other
+//! without a gap; and an image is published before whoever proposed a change is told of its commit.
+//!
+//! Start reading at [`Quorum`], the trait the rest of the broker sees, then [`RaftQuorum`], then `store`. What a node's
+//! directories hold before its first start is written by [`format`](mod@format) and checked by [`directories`].
+
+pub mod batch;
+mod control;
+pub mod directories;
+mod error;
+pub mod meta_properties;
+pub mod network;
+mod quorum;
+mod quorum_state;
+mod raft_quorum;
+pub mod snapshot;
+mod state_machine;
+mod store;
+mod types;
+mod updates;
+mod voter;
+
+pub use error::{QuorumError, VoterError};
+pub use quorum::{
+    BoxFuture, Committed, Description, Leadership, Proposal, Quorum, Replica, Role, VoterChange,
+};
+pub use raft_quorum::{Options, RaftQuorum};
+pub use state_machine::{SnapshotPolicy, SnapshotSource};
+pub use store::Retention;
+pub use types::{Entry, MetadataBatch, TypeConfig};
+pub use updates::{Ended, Update, Updates};
+pub use voter::{Endpoint, InitialController, KraftVersions, Member, NodeKey, Voter};
+
+/// Tells the time, in milliseconds since 1970.
+pub type Clock = fn() -> i64;

@@ -1,0 +1,130 @@
+//! What can go wrong in the quorum.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ottla_wire::ErrorCode;
+use thiserror::Error;
+
+use crate::voter::NodeKey;
+
+/// Why the quorum could not do what was asked.
+#[derive(Debug, Error)]
+pub enum QuorumError {
+    /// This node does not lead, or leads a newer epoch than the caller believed.
+    #[error("not the leader of the metadata quorum{}", leader_text(*.leader))]
+    NotLeader {
+        /// Who leads, if known.
+        leader: Option<NodeKey>,
+    },
+    /// The records do not fit in one batch.
+    #[error("a batch of {bytes} bytes is larger than the {limit} a metadata batch may have")]
+    TooLarge {
+        /// What was asked for.
+        bytes: usize,
+        /// [`MAX_BATCH_BYTES`](crate::batch::MAX_BATCH_BYTES).
+        limit: usize,
+    },
+    /// A record has a field that its version cannot carry.
+    #[error("a metadata record cannot be encoded: {0}")]
+    Encode(String),
+    /// The quorum was shut down, or ended after a failed disk.
+    #[error("the metadata quorum has stopped: {0}")]
+    Stopped(String),
+    /// A file could not be read or written.
+    #[error("could not {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file holds what cannot be true.
+    #[error("{} is corrupt: {why}", path.display())]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The metadata log itself failed.
+    #[error("metadata log: {0}")]
+    Log(#[from] ottla_log::LogError),
+    /// The node's directories were never formatted for a quorum, and the configuration names none.
+    #[error("{0}")]
+    NoVoters(String),
+    /// A change of members that cannot be made now.
+    #[error("{0}")]
+    Membership(String),
+}
+
+fn leader_text(leader: Option<NodeKey>) -> String {
+    leader.map_or_else(String::new, |l| format!("; node {} is", l.id))
+}
+
+impl QuorumError {
+    pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { what, path: path.to_owned(), source }
+    }
+
+    /// The error code a client is told.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotLeader { .. } => ErrorCode::NOT_CONTROLLER,
+            Self::TooLarge { .. } | Self::Encode(_) => ErrorCode::INVALID_REQUEST,
+            Self::Stopped(_) => ErrorCode::NOT_CONTROLLER,
+            Self::Io { .. } | Self::Corrupt { .. } | Self::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+            Self::NoVoters(_) | Self::Membership(_) => ErrorCode::INVALID_REQUEST,
+        }
+    }
+}
+
+/// Why a list of voters is none.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum VoterError {
+    /// No `@`.
+    #[error("No @ found in dynamic voter string.")]
+    NoAt,
+    /// Nothing before the `@`.
+    #[error("Invalid @ at beginning of dynamic voter string.")]
+    LeadingAt,
+    /// The node id is no number.
+    #[error("Failed to parse node id in dynamic voter string.")]
+    NodeId,
+    /// The node id is negative.
+    #[error("Invalid negative node id {0} in dynamic voter string.")]
+    NegativeNodeId(i32),
+    /// Nothing after the `@`.
+    #[error("No hostname found after node id.")]
+    NoHost,
+    /// `[` without `]`.
+    #[error("Hostname began with left bracket, but no right bracket was found.")]
+    OpenBracket,
+    /// No colon after `]`.
+    #[error("Port section must start with a colon.")]
+    NoPortColon,
+    /// No colon after the host.
+    #[error("No colon following hostname could be found.")]
+    NoColonAfterHost,
+    /// No colon after the port.
+    #[error("No colon following port could be found.")]
+    NoColonAfterPort,
+    /// The port is no number.
+    #[error("Failed to parse port in dynamic voter string.")]
+    Port,
+    /// The port is out of range.
+    #[error("Invalid port {0} in dynamic voter string.")]
+    InvalidPort(i64),
+    /// The directory id is none.
+    #[error("Failed to parse directory ID in dynamic voter string.")]
+    Directory,
+    /// The same node id twice.
+    #[error("Node id {0} was specified more than once.")]
+    Duplicate(i32),
+    /// An empty list.
+    #[error("No voters given.")]
+    NoVoters,
+}

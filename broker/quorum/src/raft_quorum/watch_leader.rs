@@ -1,0 +1,97 @@
+//! The tasks beside openraft's own: who leads, whether the clock has to tick, and when a snapshot is due.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::vote::RaftLeaderId;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Node;
+use crate::quorum::{Leadership, Role};
+use crate::state_machine::{Signals, SnapshotPolicy};
+use crate::voter::NodeKey;
+
+/// Starts the tasks.
+pub(super) fn start(
+    raft: &Node,
+    signals: &Arc<Signals>,
+    policy: SnapshotPolicy,
+) -> (watch::Receiver<Leadership>, Vec<JoinHandle<()>>) {
+    let (leadership, reader) = watch::channel(Leadership::default());
+    let follow = tokio::spawn(follow(raft.clone(), signals.clone(), leadership));
+    let save = tokio::spawn(save(raft.clone(), signals.clone(), policy.max_interval_ms));
+    (reader, vec![follow, save])
+}
+
+/// Publishes who leads. A leader counts as one only when the first entry of its epoch, and so everything before it, is
+/// in its image.
+async fn follow(raft: Node, signals: Arc<Signals>, leadership: watch::Sender<Leadership>) {
+    let mut metrics = raft.server_metrics();
+    let mut applied = signals.leader_applied.subscribe();
+    let me = *raft.node_id();
+    loop {
+        let (now, alone) = {
+            let metrics = metrics.borrow_watched();
+            let epoch = metrics.vote.leader_id().term();
+            let leader = metrics.current_leader;
+            let role = if leader != Some(me) || !metrics.vote.is_committed() {
+                Role::Follower
+            } else if *applied.borrow_and_update() >= epoch {
+                Role::Leader
+            } else {
+                Role::Elected
+            };
+            let membership = metrics.membership_config.membership();
+            let members: BTreeSet<NodeKey> = membership.nodes().map(|(key, _)| *key).collect();
+            (Leadership { epoch, leader, role }, members == BTreeSet::from([me]))
+        };
+        // With nobody to beat for and nobody to wait for, a ticking clock would only wake the processor.
+        raft.runtime_config().tick(!alone);
+        leadership.send_if_modified(|known| {
+            let changed = *known != now;
+            *known = now;
+            changed
+        });
+        tokio::select! {
+            changed = metrics.changed() => if changed.is_err() { return },
+            changed = applied.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Has a snapshot written when enough was applied since the last one, or long enough ago.
+async fn save(raft: Node, signals: Arc<Signals>, max_interval_ms: u64) {
+    let mut unsaved = signals.unsaved_since.subscribe();
+    loop {
+        let since = *unsaved.borrow_and_update();
+        let old = async {
+            match since.filter(|_| max_interval_ms > 0) {
+                None => std::future::pending().await,
+                Some(since) => {
+                    let due: Instant = since + Duration::from_millis(max_interval_ms);
+                    tokio::time::sleep_until(due.into()).await;
+                }
+            }
+        };
+        tokio::select! {
+            changed = unsaved.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                continue;
+            }
+            () = signals.snapshot_due.notified() => {}
+            () = old => {}
+        }
+        if raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+        // The snapshot's begin clears the time since which there is something to save.
+        if unsaved.changed().await.is_err() {
+            return;
+        }
+    }
+}

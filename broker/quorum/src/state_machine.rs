@@ -1,0 +1,353 @@
+//! What openraft's committed entries are applied to: the metadata image, and its snapshots.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, Stream, StreamExt};
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend};
+use ottla_log::disk::Disk;
+use ottla_metadata::{Image, Loader, Provenance, record_version};
+use tokio::sync::{Notify, watch};
+
+use crate::Clock;
+use crate::batch;
+use crate::control;
+use crate::error::QuorumError;
+use crate::snapshot::{self, Head, SnapshotId};
+use crate::store::Store;
+use crate::types::{Applied, LogId, StoredMembership, TypeConfig};
+use crate::updates::Publisher;
+
+/// Most entries applied before what they changed is published.
+const ENTRIES_PER_PUBLICATION: usize = 256;
+
+pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+pub(crate) type RaftSnapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotSource>;
+
+/// The bytes of a snapshot: here, or in a file of this node.
+#[derive(Clone, Debug)]
+pub enum SnapshotSource {
+    /// A file of this node.
+    Stored {
+        /// The disk it is on.
+        disk: Arc<dyn Disk>,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Received from the leader.
+    Received(Bytes),
+}
+
+impl SnapshotSource {
+    /// All bytes of the snapshot.
+    pub fn bytes(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Stored { disk, path } => disk.read(path, snapshot::MAX_BYTES).map(Bytes::from),
+            Self::Received(bytes) => Ok(bytes.clone()),
+        }
+    }
+}
+
+/// When a snapshot is due.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotPolicy {
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub max_bytes: u64,
+    /// `metadata.log.max.snapshot.interval.ms`; 0 for no bound.
+    pub max_interval_ms: u64,
+}
+
+impl Default for SnapshotPolicy {
+    fn default() -> Self {
+        Self { max_bytes: 20 << 20, max_interval_ms: 3_600_000 }
+    }
+}
+
+/// What has been applied since the newest snapshot.
+#[derive(Debug, Default)]
+struct SinceSnapshot {
+    bytes: u64,
+    /// When the first of it was applied.
+    first: Option<Instant>,
+    /// Whether the snapshot was asked for.
+    asked: bool,
+}
+
+/// What the state machine tells the node.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    pub(crate) publisher: Publisher,
+    /// The highest epoch of which the leader's first entry was applied.
+    pub(crate) leader_applied: watch::Sender<i32>,
+    /// A snapshot is due.
+    pub(crate) snapshot_due: Notify,
+    /// When the oldest record that is in no snapshot was applied.
+    pub(crate) unsaved_since: watch::Sender<Option<Instant>>,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            publisher: Publisher::new(),
+            leader_applied: watch::channel(0).0,
+            snapshot_due: Notify::new(),
+            unsaved_since: watch::channel(None).0,
+        })
+    }
+}
+
+/// The state at a place in the log where no metadata transaction is open: what a snapshot may hold.
+#[derive(Clone, Debug, Default)]
+struct Point {
+    image: Image,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    timestamp_ms: i64,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub(crate) struct StateMachine {
+    store: Arc<Store>,
+    loader: Loader,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    /// The last place where a snapshot could be taken.
+    point: Point,
+    since: SinceSnapshot,
+    policy: SnapshotPolicy,
+    timestamp_ms: i64,
+    signals: Arc<Signals>,
+    clock: Clock,
+}
+
+impl StateMachine {
+    /// A state machine that has applied nothing yet. `membership` holds until an entry says otherwise.
+    pub(crate) fn new(
+        store: Arc<Store>,
+        membership: StoredMembership,
+        policy: SnapshotPolicy,
+        signals: Arc<Signals>,
+        clock: Clock,
+    ) -> Self {
+        let since = SinceSnapshot::default();
+        Self {
+            store,
+            loader: Loader::default(),
+            applied: None,
+            membership,
+            point: Point::default(),
+            since,
+            policy,
+            timestamp_ms: 0,
+            signals,
+            clock,
+        }
+    }
+
+    fn apply_entry(&mut self, entry: &crate::types::Entry) -> io::Result<Applied> {
+        let place = self.store.place(entry.log_id.index).ok_or_else(|| {
+            io::Error::other(format!("entry {} has no place in the metadata log", entry.log_id))
+        })?;
+        let last = place.next_offset - 1;
+        match &entry.payload {
+            EntryPayload::Blank => {
+                let epoch = entry.log_id.leader_id.term;
+                self.signals.leader_applied.send_if_modified(|e| {
+                    let newer = epoch > *e;
+                    *e = epoch.max(*e);
+                    newer
+                });
+            }
+            EntryPayload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+            }
+            EntryPayload::Normal(b) => self.apply_batch(b.bytes(), place.base_offset)?,
+        }
+        self.applied = Some(entry.log_id);
+        let timestamp_ms = self.timestamp_ms;
+        let epoch = entry.log_id.leader_id.term;
+        self.loader.advance(Provenance { offset: last, epoch, timestamp_ms });
+        self.since.bytes += u64::from(place.bytes);
+        Ok(Applied { offset: last })
+    }
+
+    fn apply_batch(&mut self, bytes: &Bytes, base_offset: i64) -> io::Result<()> {
+        let (header, raw) = batch::records(bytes).map_err(invalid)?;
+        self.timestamp_ms = header.max_timestamp;
+        for (offset, record) in (base_offset..).zip(raw) {
+            let decoded = ottla_wire::schema::metadata::MetadataRecord::decode(record.value);
+            let (record, _) = decoded.map_err(|e| invalid(format!("offset {offset}: {e}")))?;
+            if let Err(e) = self.loader.apply(&record, offset) {
+                // It is committed, so every node leaves out the same record.
+                tracing::error!(
+                    offset,
+                    "a committed metadata record does not fit and is left out: {e}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        if let Some(publication) = self.loader.publish() {
+            self.point = Point {
+                image: publication.image.clone(),
+                applied: self.applied,
+                membership: self.membership.clone(),
+                timestamp_ms: self.timestamp_ms,
+            };
+            let end = publication.image.provenance().offset + 1;
+            self.store.log().set_high_watermark(end);
+            self.signals.publisher.publish(publication);
+        }
+        if self.since.first.is_none() && self.since.bytes > 0 {
+            self.since.first = Some(Instant::now());
+            self.signals.unsaved_since.send_replace(self.since.first);
+        }
+        if self.since.bytes >= self.policy.max_bytes && !self.since.asked {
+            self.since.asked = true;
+            self.signals.snapshot_due.notify_one();
+        }
+    }
+}
+
+fn invalid(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotSource;
+    type SnapshotBuilder = SnapshotBuilder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> io::Result<()>
+    where
+        Strm: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        let mut next = entries.next().await;
+        while next.is_some() {
+            let mut answers = Vec::new();
+            while let Some(item) = next.take() {
+                let (entry, responder) = item?;
+                let applied = self.apply_entry(&entry)?;
+                answers.extend(responder.map(|r| (r, applied)));
+                if answers.len() == ENTRIES_PER_PUBLICATION {
+                    break;
+                }
+                next = entries.next().now_or_never().flatten();
+            }
+            // Who proposed must find the change in the image when it is told.
+            self.publish();
+            answers.into_iter().for_each(|(responder, applied)| responder.send(applied));
+            next = entries.next().await;
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        self.since = SinceSnapshot::default();
+        self.signals.unsaved_since.send_replace(None);
+        SnapshotBuilder { store: self.store.clone(), point: self.point.clone(), clock: self.clock }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        source: SnapshotSource,
+    ) -> io::Result<()> {
+        let bytes = source.bytes()?;
+        let contents = snapshot::parse(bytes.clone()).map_err(invalid)?;
+        let id = match &source {
+            SnapshotSource::Stored { path, .. } => {
+                let name = path.file_name().and_then(|n| n.to_str());
+                name.and_then(SnapshotId::parse)
+                    .ok_or_else(|| invalid("not a snapshot's name".into()))?
+            }
+            SnapshotSource::Received(_) => {
+                let id =
+                    contents.id().ok_or_else(|| invalid("it does not say where it ends".into()))?;
+                self.store.receive_snapshot(id, &bytes).map_err(io::Error::other)?;
+                id
+            }
+        };
+        let mut image = Image::from_snapshot(&contents.records, id.end_offset - 1)
+            .map_err(|e| invalid(e.to_string()))?;
+        let timestamp_ms = contents.last_contained_ms;
+        image.set_provenance(Provenance {
+            offset: id.end_offset - 1,
+            epoch: id.epoch,
+            timestamp_ms,
+        });
+        self.loader.reset(image);
+        self.timestamp_ms = timestamp_ms;
+        self.applied = meta.last_log_id;
+        if meta.last_membership.voter_ids().next().is_some() {
+            self.membership = meta.last_membership.clone();
+        }
+        self.since = SinceSnapshot::default();
+        self.signals.unsaved_since.send_replace(None);
+        self.store.keep_snapshot(id, meta.clone());
+        self.publish();
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<RaftSnapshot>> {
+        let Some((id, meta)) = self.store.newest_snapshot() else {
+            return Ok(None);
+        };
+        Ok(Some(RaftSnapshot { meta, snapshot: self.store.snapshot_source(id) }))
+    }
+}
+
+/// Writes one snapshot, of the state machine as it was.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotBuilder {
+    store: Arc<Store>,
+    point: Point,
+    clock: Clock,
+}
+
+impl SnapshotBuilder {
+    fn build(&self) -> Result<(SnapshotId, SnapshotMeta), QuorumError> {
+        let Point { image, applied, membership, timestamp_ms } = &self.point;
+        let id = match applied {
+            None => SnapshotId::default(),
+            Some(last) => {
+                SnapshotId { end_offset: image.provenance().offset + 1, epoch: last.leader_id.term }
+            }
+        };
+        let controls = control::snapshot_membership(membership, id.end_offset, *applied);
+        let head = Head { last_contained_ms: *timestamp_ms, epoch: id.epoch, controls: &controls };
+        let version = image.features().version();
+        let records = image.snapshot().map(|record| {
+            let version = record_version(&record, version);
+            (record, version)
+        });
+        self.store.write_snapshot(id, &head, records, (self.clock)())?;
+        let meta = SnapshotMeta { last_log_id: *applied, last_membership: membership.clone() };
+        self.store.keep_snapshot(id, meta.clone());
+        if let Err(e) = self.store.clean() {
+            tracing::warn!("old snapshots of the metadata stay: {e}");
+        }
+        Ok((id, meta))
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+    type SnapshotData = SnapshotSource;
+
+    async fn build_snapshot(&mut self) -> io::Result<RaftSnapshot> {
+        let this = self.clone();
+        let built = tokio::task::spawn_blocking(move || this.build()).await;
+        let (id, meta) = built.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        Ok(RaftSnapshot { meta, snapshot: self.store.snapshot_source(id) })
+    }
+}
