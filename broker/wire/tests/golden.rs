@@ -65,6 +65,22 @@ fn every_message_of_kafka_reads_the_same_and_writes_the_same_bytes() {
     assert_eq!(lines().count(), LINES);
 }
 
+/// The first line of each version is the default message.
+#[test]
+fn every_default_is_kafkas() {
+    let probes = by_name();
+    let mut last = ("", 0);
+    for line in lines() {
+        let this = (line.message, line.version);
+        if std::mem::replace(&mut last, this) == this {
+            continue;
+        }
+        let ours = (probes[line.message].default)(line.version);
+        assert_eq!(ours.bytes.as_deref(), Ok(&line.bytes[..]), "bytes of {this:?}: {}", ours.dump);
+        assert_eq!(crc32c::crc32c(ours.dump.as_bytes()), line.crc, "{this:?}: {}", ours.dump);
+    }
+}
+
 #[test]
 fn every_version_of_every_message_has_golden_bytes() {
     let golden: BTreeSet<_> = lines().map(|l| (l.message, l.version)).collect();

@@ -15,16 +15,29 @@ pub struct Probe {
     pub name: &'static str,
     /// Its versions.
     pub versions: Versions,
+    /// Decodes a message and drops it; gives the number of bytes left.
+    pub decode: fn(Bytes, i16) -> Result<usize, DecodeError>,
     /// Decodes a message and encodes it again.
     pub recode: fn(Bytes, i16) -> Result<Recoded, DecodeError>,
-    /// A sample of entropy, encoded; and what comes of decoding it, which must be the same.
-    pub sample: fn(&[u8], i16) -> Result<(Bytes, bool), EncodeError>,
+    /// The default message, encoded.
+    pub default: fn(i16) -> Recoded,
+    /// A sample of entropy, encoded and decoded.
+    pub sample: fn(&[u8], i16) -> Result<Sampled, EncodeError>,
 }
 
-/// A message that was decoded and encoded again.
+/// A sample that was encoded, and decoded again.
+#[derive(Debug, Clone)]
+pub struct Sampled {
+    /// The sample's bytes.
+    pub bytes: Bytes,
+    /// What came of decoding them: an error, or bytes left over and whether the message is the sample.
+    pub decoded: Result<(usize, bool), DecodeError>,
+}
+
+/// A message that was decoded or made, and encoded.
 #[derive(Debug, Clone)]
 pub struct Recoded {
-    /// The bytes left after decoding.
+    /// The bytes left after decoding, if there were any.
     pub left: usize,
     /// The message's text; see [`Sample::dump`].
     pub dump: String,
@@ -38,27 +51,48 @@ fn encode<M: Message>(message: &M, version: i16) -> Result<Bytes, EncodeError> {
     e.into_bytes()
 }
 
+fn decode<M: Message>(bytes: Bytes, version: i16) -> Result<usize, DecodeError> {
+    let mut d = Decoder::new(bytes);
+    M::decode(&mut d, version)?;
+    Ok(d.remaining())
+}
+
 fn recode<M: Message + Sample>(bytes: Bytes, version: i16) -> Result<Recoded, DecodeError> {
     let mut d = Decoder::new(bytes);
     let message = M::decode(&mut d, version)?;
-    let mut dump = String::new();
-    message.dump(&mut dump);
-    Ok(Recoded { left: d.remaining(), dump, bytes: encode(&message, version) })
+    Ok(recoded(&message, version, d.remaining()))
 }
 
-fn sample<M: Message + Sample>(entropy: &[u8], version: i16) -> Result<(Bytes, bool), EncodeError> {
+fn default<M: Message + Sample>(version: i16) -> Recoded {
+    recoded(&M::default(), version, 0)
+}
+
+fn recoded<M: Message + Sample>(message: &M, version: i16, left: usize) -> Recoded {
+    let mut dump = String::new();
+    message.dump(&mut dump);
+    Recoded { left, dump, bytes: encode(message, version) }
+}
+
+fn sample<M: Message + Sample>(entropy: &[u8], version: i16) -> Result<Sampled, EncodeError> {
     let layout =
         Layout::of::<M>(version).ok_or(EncodeError::Version { message: M::NAME, version })?;
     let message = M::sample(&mut Gen::new(entropy), layout);
     let bytes = encode(&message, version)?;
     let mut d = Decoder::new(bytes.clone());
-    let same = M::decode(&mut d, version).is_ok_and(|m| m == message) && d.remaining() == 0;
-    Ok((bytes, same))
+    let decoded = M::decode(&mut d, version).map(|back| (d.remaining(), back == message));
+    Ok(Sampled { bytes, decoded })
 }
 
 /// The list's entry of a message.
 pub(crate) const fn probe<M: Message + Struct + Sample>() -> Probe {
-    Probe { name: M::NAME, versions: M::VERSIONS, recode: recode::<M>, sample: sample::<M> }
+    Probe {
+        name: M::NAME,
+        versions: M::VERSIONS,
+        decode: decode::<M>,
+        recode: recode::<M>,
+        default: default::<M>,
+        sample: sample::<M>,
+    }
 }
 
 macro_rules! probes {
