@@ -133,6 +133,12 @@ impl Attributes {
     pub fn delete_horizon(self) -> Self {
         Self(self.0 | Self::DELETE_HORIZON)
     }
+
+    /// The same, with the base timestamp marked as one.
+    #[must_use]
+    pub fn without_delete_horizon(self) -> Self {
+        Self(self.0 & !Self::DELETE_HORIZON)
+    }
 }
 
 /// All fields of a version 2 batch's header. The magic is not one of them: it is 2.

@@ -12,6 +12,7 @@ mod error;
 mod header;
 #[allow(clippy::module_inception)]
 mod record;
+mod rewrite;
 mod scan;
 mod varint;
 
@@ -22,6 +23,7 @@ pub use crc::{crc32c, replace_prefix};
 pub use error::RecordError;
 pub use header::{Attributes, BatchHeader, Compression, TimestampType};
 pub use record::{HeaderRef, HeadersRef, Record, RecordHeader, RecordIter, RecordRef};
+pub use rewrite::{emptied, rewrite};
 pub use scan::{Batch, Batches, CrcCheck};
 
 /// Bytes of base offset and length, which stand before every batch and every old message and
