@@ -107,6 +107,8 @@ pub trait DiskFile: Send + Sync + Debug {
     }
     /// When the content last changed, in milliseconds since 1970.
     fn modified_ms(&self) -> io::Result<i64>;
+    /// Says when the content last changed.
+    fn set_modified_ms(&self, ms: i64) -> io::Result<()>;
     /// Cuts the file, or fills it with zeroes, to this length.
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// Reserves space, so that the file has at least this length.

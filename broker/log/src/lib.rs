@@ -11,6 +11,7 @@
 pub mod batch;
 pub mod cache;
 pub mod checkpoint;
+pub mod clean;
 pub mod dir;
 pub mod disk;
 pub mod error;

@@ -28,6 +28,7 @@ mod append;
 mod flush;
 mod load;
 mod read;
+mod replace;
 mod retain;
 mod roll;
 #[cfg(test)]

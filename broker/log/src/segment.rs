@@ -334,11 +334,12 @@ impl Segment {
     }
 
     /// Gives the files another state, and with it other names. What does not exist is skipped.
+    /// The batches go first: recovery relies on it.
     pub(crate) fn rename(&self, to: FileState) -> Result<()> {
         let mut state = self.state.lock();
         let dir = self.place.dir.read();
         let disk = self.place.cache.disk();
-        for kind in [names::INDEX, names::TIME_INDEX, names::TXN_INDEX, names::LOG] {
+        for kind in [names::LOG, names::INDEX, names::TIME_INDEX, names::TXN_INDEX] {
             let from = dir.join(names::file_name(self.base_offset, kind, state.suffix()));
             let to = dir.join(names::file_name(self.base_offset, kind, to.suffix()));
             match disk.rename(&from, &to) {
@@ -348,6 +349,12 @@ impl Segment {
         }
         *state = to;
         Ok(())
+    }
+
+    /// Takes over when another segment was last written.
+    pub(crate) fn copy_modified(&self, from: &Segment) -> Result<()> {
+        let ms = from.log_file()?.modified_ms().map_err(from.failed("measure", names::LOG))?;
+        self.log_file()?.set_modified_ms(ms).map_err(self.failed("date", names::LOG))
     }
 
     /// Removes the files. What does not exist is skipped.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
@@ -140,6 +140,10 @@ impl DiskFile for RealFile {
     fn modified_ms(&self) -> io::Result<i64> {
         let since = self.0.metadata()?.modified()?.duration_since(UNIX_EPOCH);
         Ok(since.map_or(0, |d| d.as_millis() as i64))
+    }
+
+    fn set_modified_ms(&self, ms: i64) -> io::Result<()> {
+        self.0.set_modified(UNIX_EPOCH + Duration::from_millis(ms.max(0) as u64))
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

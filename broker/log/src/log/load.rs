@@ -197,9 +197,13 @@ fn tidy(disk: &dyn Disk, place: &Arc<Place>, dir: &Path) -> Result<Listing> {
         listing.segments.remove(&base);
     }
     for (base, _, swap) in swaps {
-        swap.rename(FileState::Live)?;
         swap.close_files();
         listing.segments.insert(base);
+    }
+    for name in &listing.swap_files {
+        let Some(live) = name.strip_suffix(names::SWAP) else { continue };
+        let from = dir.join(name);
+        disk.rename(&from, &dir.join(live)).map_err(DiskError::at("rename", &from))?;
     }
     Ok(listing)
 }

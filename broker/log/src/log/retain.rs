@@ -24,7 +24,7 @@ impl Log {
         let facts = |i: usize| facts(&segments, i, end);
         let found = retain::deletable(&settings, bounds, segments.len(), total, facts)?;
         let Some((count, reason)) = found else { return Ok(0) };
-        let _no_cleaning = self.cleaning.lock();
+        let Some(_no_cleaning) = self.cleaning.try_lock() else { return Ok(0) };
         let mut writer = self.writer.lock();
         writer.check_open()?;
         let now = self.segments.load_full();

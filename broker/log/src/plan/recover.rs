@@ -11,6 +11,9 @@ pub struct Listing {
     pub segments: BTreeSet<i64>,
     /// Base offsets of segments that finished cleaning and wait to take the place of others.
     pub swaps: BTreeSet<i64>,
+    /// Names of their files. Where the segment's batches have taken their place already, only
+    /// those of indexes are left.
+    pub swap_files: Vec<String>,
     /// Offsets of snapshots of producers' state.
     pub snapshots: BTreeSet<i64>,
     /// Names of files to remove: left over from removals, from writes that never finished, from
@@ -44,7 +47,10 @@ pub fn sort<'a>(found: impl Iterator<Item = &'a str> + Clone) -> Listing {
     for name in found {
         let remove = match names::split_name(name) {
             Some((offset, kind)) if kind.ends_with(names::SWAP) => {
-                offset >= unfinished || !listing.swaps.contains(&offset)
+                if offset < unfinished {
+                    listing.swap_files.push(name.to_owned());
+                }
+                offset >= unfinished
             }
             Some((_, kind)) if kind.ends_with(names::DELETED) => !kind.starts_with("-"),
             Some((_, kind)) if kind.ends_with(names::CLEANED) => true,
@@ -107,11 +113,11 @@ mod tests {
         assert_eq!(sorted.segments, BTreeSet::from([0]));
         assert_eq!(sorted.swaps, BTreeSet::from([5]));
         assert_eq!(sorted.snapshots, BTreeSet::from([5]));
+        assert_eq!(sorted.swap_files, names[3..6]);
         assert_eq!(
             sorted.remove,
             [
                 "00000000000000000009.index",
-                "00000000000000000007.timeindex.swap",
                 "00000000000000000003.log.deleted",
                 "leader-epoch-checkpoint.tmp"
             ]
