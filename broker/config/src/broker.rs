@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::dynamic::{DynamicLayers, Texts};
 use crate::error::Place;
 use crate::key::{Key, KeyType};
 use crate::keys;
@@ -67,6 +68,9 @@ pub struct Listeners {
 pub struct BrokerConfig {
     pub(crate) settings: Settings,
     pub(crate) given: Arc<BTreeMap<String, Given>>,
+    /// The text of every setting as it stands: the file's under the dynamic ones.
+    pub(crate) texts: Arc<Texts>,
+    pub(crate) layers: Arc<DynamicLayers>,
     pub(crate) roles: Roles,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) voters: Arc<[Voter]>,
@@ -90,9 +94,9 @@ impl BrokerConfig {
         &self.given
     }
 
-    /// The text given for a key that is in no catalog, such as a listener's or a plugin's.
+    /// The text of a key that is in no catalog, such as a listener's or a plugin's.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.given.get(name).map(|given| given.value.as_str())
+        self.texts.get(name).map(String::as_str)
     }
 
     /// The node's number.

@@ -3,7 +3,7 @@
 use crate::broker::{Listeners, Roles};
 use crate::key::Key;
 use crate::keys;
-use crate::listener::{self, Listener, ListenerName, PortRule, SecurityProtocol};
+use crate::listener::{self, Listener, ListenerError, ListenerName, PortRule, SecurityProtocol};
 use crate::settings::Settings;
 
 /// A broken rule: the key to change, and what it must be.
@@ -11,11 +11,22 @@ use crate::settings::Settings;
 pub(crate) struct Conflict {
     pub(crate) key: &'static str,
     pub(crate) rule: String,
+    kafka: Option<String>,
 }
 
 impl Conflict {
     fn new(key: &'static str, rule: impl Into<String>) -> Conflict {
-        Conflict { key, rule: rule.into() }
+        Conflict { key, rule: rule.into(), kafka: None }
+    }
+
+    /// Adds what Kafka answers to a dynamic change that breaks the rule.
+    fn in_kafka(self, message: impl Into<String>) -> Conflict {
+        Conflict { kafka: Some(message.into()), ..self }
+    }
+
+    /// The answer to a dynamic change that breaks the rule.
+    pub(crate) fn kafka(self) -> String {
+        self.kafka.unwrap_or_else(|| format!("requirement failed: {} {}", self.key, self.rule))
     }
 }
 
@@ -48,13 +59,17 @@ pub(crate) fn listeners(
     roles: Roles,
     given: GivenKeys,
 ) -> Result<Listeners, Conflict> {
-    let conflict = |key: &'static str| move |rule: String| Conflict::new(key, rule);
     let controller: Vec<ListenerName> = settings
         .get(keys::CONTROLLER_LISTENER_NAMES)
         .iter()
         .map(|name| ListenerName::new(name))
         .collect();
     let entries = settings.get(keys::LISTENERS);
+    let conflict = |key: &'static str| {
+        move |error: ListenerError| {
+            Conflict::new(key, error.to_string()).in_kafka(error.in_kafka(entries))
+        }
+    };
     let mut protocols =
         listener::parse_protocol_map(settings.get(keys::LISTENER_SECURITY_PROTOCOL_MAP))
             .map_err(conflict(keys::LISTENER_SECURITY_PROTOCOL_MAP.name()))?;
@@ -120,6 +135,12 @@ fn check_listeners(l: &Listeners, roles: Roles) -> Result<(), Conflict> {
     if roles.is_controller() {
         require(l.controller.iter().any(listens), controllers, || {
             "must name a listener of `listeners`, because process.roles has controller".to_owned()
+        })
+        .map_err(|c| {
+            c.in_kafka(
+                "requirement failed: controller.listener.names must contain at least one value \
+                 appearing in the 'listeners' configuration when running the KRaft controller role",
+            )
         })?;
         require(l.controller.iter().all(listens), controllers, || {
             "may only name listeners of `listeners`, because process.roles has controller"
@@ -231,11 +252,24 @@ fn logs(s: &Settings) -> Result<(), Conflict> {
     let cordoned = s.get(keys::CORDONED_LOG_DIRS);
     let key = keys::CORDONED_LOG_DIRS.name();
     if cordoned.iter().any(|dir| dir == "*") {
-        require(cordoned.len() == 1, key, || "`*` must stand alone".to_owned())?;
+        require(cordoned.len() == 1, key, || "`*` must stand alone".to_owned()).map_err(|c| {
+            c.in_kafka(
+                "requirement failed: When cordoned.log.dirs is set to *, it must not contain \
+                 other values",
+            )
+        })?;
     } else {
-        let stray = cordoned.iter().find(|dir| !dirs.contains(*dir));
-        require(stray.is_none(), key, || {
-            format!("may only name directories of log.dirs; {} is none", stray.map_or("", |d| d))
+        let stray: Vec<&str> =
+            cordoned.iter().filter(|dir| !dirs.contains(*dir)).map(String::as_str).collect();
+        require(stray.is_empty(), key, || {
+            format!("may only name directories of log.dirs, unlike {}", stray.join(","))
+        })
+        .map_err(|c| {
+            c.in_kafka(format!(
+                "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs \
+                 or log.dir. Missing entries : {}",
+                stray.join(",")
+            ))
         })?;
     }
     let retention = [
@@ -244,19 +278,38 @@ fn logs(s: &Settings) -> Result<(), Conflict> {
         (keys::LOG_RETENTION_HOURS.name(), Some(i64::from(s.get(keys::LOG_RETENTION_HOURS)))),
     ];
     if let Some((key, limit)) = retention.iter().find_map(|(key, limit)| Some((*key, (*limit)?))) {
-        require(limit != 0, key, || "must be -1 for no limit, or at least 1".to_owned())?;
+        require(limit != 0, key, || "must be -1 for no limit, or at least 1".to_owned()).map_err(
+            |c| {
+                c.in_kafka(
+                    "requirement failed: log.retention.ms must be unlimited (-1) or, greater than \
+                     or equal to 1",
+                )
+            },
+        )?;
     }
     require(s.get(keys::LOG_ROLL_MS).is_none_or(|ms| ms >= 1), keys::LOG_ROLL_MS.name(), || {
         "must be at least 1".to_owned()
+    })
+    .map_err(|c| {
+        c.in_kafka("requirement failed: log.roll.ms must be greater than or equal to 1")
     })?;
     let jitter = keys::LOG_ROLL_JITTER_MS;
     require(s.get(jitter).is_none_or(|ms| ms >= 0), jitter.name(), || {
         "must be at least 0".to_owned()
+    })
+    .map_err(|c| {
+        c.in_kafka("requirement failed: log.roll.jitter.ms must be greater than or equal to 0")
     })?;
     let threads = i64::from(s.get(keys::LOG_CLEANER_THREADS));
     let buffer = keys::LOG_CLEANER_DEDUPE_BUFFER_SIZE;
     require(threads == 0 || s.get(buffer) / threads > 1 << 20, buffer.name(), || {
         format!("must be more than 1048576 for each of log.cleaner.threads={threads}")
+    })
+    .map_err(|c| {
+        c.in_kafka(
+            "requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner \
+             thread.",
+        )
     })?;
     let codec = keys::OFFSETS_TOPIC_COMPRESSION_CODEC;
     require((0..=4).contains(&s.get(codec)), codec.name(), || {
@@ -287,6 +340,12 @@ fn sockets(s: &Settings) -> Result<(), Conflict> {
     require(s.get(per_ip) > 0 || !text.is_empty(), per_ip.name(), || {
         "may only be 0 if max.connections.per.ip.overrides is set".to_owned()
     })
+    .map_err(|c| {
+        c.in_kafka(
+            "requirement failed: max.connections.per.ip can be set to zero only if \
+             max.connections.per.ip.overrides property is set.",
+        )
+    })
 }
 
 fn replication(s: &Settings) -> Result<(), Conflict> {
@@ -304,13 +363,18 @@ fn replication(s: &Settings) -> Result<(), Conflict> {
 fn bounded(s: &Settings, least: Key<i32>, key: Key<i32>, most: Key<i32>) -> Result<(), Conflict> {
     at_most(s, least, most)?;
     at_most(s, least, key)?;
-    at_most(s, key, most)
+    at_most(s, key, most).map_err(|c| {
+        c.in_kafka(format!("{} must be less than or equal to {}", key.name(), most.name()))
+    })
 }
 
 fn at_most(s: &Settings, lower: Key<i32>, upper: Key<i32>) -> Result<(), Conflict> {
     let least = s.get(lower);
     require(least <= s.get(upper), upper.name(), || {
         format!("must be at least {}={least}", lower.name())
+    })
+    .map_err(|c| {
+        c.in_kafka(format!("{} must be greater than or equal to {}", upper.name(), lower.name()))
     })
 }
 

@@ -13,14 +13,10 @@ pub fn parse_iso_millis(text: &str) -> Option<i64> {
         return None;
     }
     let mut millis: i64 = 0;
-    let mut rest = date;
-    for (unit, scale) in [('D', 86_400_000)] {
-        rest = take_unit(rest, unit, scale, &mut millis)?;
-    }
-    if !rest.is_empty() {
+    if !take_unit(date, 'D', 86_400_000, &mut millis)?.is_empty() {
         return None;
     }
-    rest = time;
+    let mut rest = time;
     for (unit, scale) in [('H', 3_600_000), ('M', 60_000)] {
         rest = take_unit(rest, unit, scale, &mut millis)?;
     }

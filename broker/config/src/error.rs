@@ -115,7 +115,7 @@ pub enum ConfigError {
         /// The value as written, with the reference in it.
         value: String,
         /// Why not.
-        source: crate::provider::ProviderError,
+        source: Box<crate::provider::ProviderError>,
     },
     /// Settings that are each allowed but do not go together.
     #[error("{place}{key}={value}: {rule}")]

@@ -9,13 +9,17 @@
 //!
 //! Start reading at `spec.rs`, then any file of `catalog/`, then `parse.rs`.
 
+mod alter;
 mod broker;
 pub mod catalog;
 mod check;
 mod custom;
+mod describe;
 mod duration;
+mod dynamic;
 mod embedded;
 mod error;
+mod group_config;
 mod key;
 mod listener;
 mod log_config;
@@ -27,6 +31,7 @@ mod quorum;
 mod settings;
 mod spec;
 mod valid;
+mod validate;
 mod value;
 mod warning;
 
@@ -68,10 +73,20 @@ pub mod entity_keys {
     pub use crate::catalog::entity::{client, ip, throttle};
 }
 
+pub use alter::{
+    AlterContext, AlterError, AlterErrorCode, AlterOp, Alteration, Change, Elr, MAX_VALUE_BYTES,
+    Target, alter_all, alter_incremental, check_new_topic,
+};
 pub use broker::{BrokerConfig, Given, Listeners, Roles};
+pub use describe::{
+    ConfigSource, DescribeOptions, Described, Include, Synonym, describe_broker,
+    describe_client_metrics, describe_cluster_default, describe_group, describe_topic,
+};
 pub use duration::parse_iso_millis;
+pub use dynamic::{DynamicLayers, NotApplied, Texts};
 pub use embedded::EMBEDDED;
 pub use error::{ConfigError, Place, ValueError};
+pub use group_config::{bounded_group_settings, group_settings};
 pub use key::{ClassName, Key, KeyType, Names, Text};
 pub use listener::{Listener, ListenerName, ProtocolMap, SecurityProtocol};
 pub use log_config::{

@@ -114,9 +114,61 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Splits `NAME://host:port`. The error says what is wrong with it.
-pub(crate) fn parse_entry(entry: &str) -> Result<(ListenerName, HostPort), String> {
-    let wrong = || format!("{entry:?} is not NAME://host:port");
+/// What is wrong with listeners or with the map of protocols. Displays in our words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ListenerError {
+    #[error("{0:?} is not NAME://host:port")]
+    Syntax(String),
+    #[error("listener {0} has no entry in listener.security.protocol.map")]
+    NoProtocol(ListenerName),
+    #[error("listener {0} is there twice")]
+    Twice(ListenerName),
+    #[error(
+        "listeners {0} and {1} have the same port {2}; only one IPv4 and one IPv6 address may \
+         share a port"
+    )]
+    SamePort(ListenerName, ListenerName, u16),
+    #[error("{0:?} is not NAME:PROTOCOL")]
+    MapSyntax(String),
+    #[error("{0:?} is no security protocol; there are PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL")]
+    UnknownProtocol(String),
+}
+
+impl ListenerError {
+    /// The answer to a dynamic change of the listeners to these entries.
+    pub(crate) fn in_kafka(&self, entries: &[String]) -> String {
+        let all = entries.join(", ");
+        let why = match self {
+            ListenerError::UnknownProtocol(name) => {
+                return format!(
+                    "Invalid security protocol `{name}` defined in listener.security.protocol.map"
+                );
+            }
+            ListenerError::MapSyntax(_) => {
+                return format!(
+                    "Error parsing configuration property 'listener.security.protocol.map': {self}"
+                );
+            }
+            ListenerError::Syntax(entry) => {
+                format!("Unable to parse {entry} to a broker endpoint")
+            }
+            ListenerError::NoProtocol(name) => {
+                format!("No security protocol defined for listener {name}")
+            }
+            ListenerError::Twice(_) => {
+                format!("Each listener must have a different name, listeners: [{all}]")
+            }
+            ListenerError::SamePort(..) => {
+                format!("Each listener must have a different port, listeners: [{all}]")
+            }
+        };
+        format!("Error creating broker listeners from '[{all}]': {why}")
+    }
+}
+
+/// Splits `NAME://host:port`.
+fn parse_entry(entry: &str) -> Result<(ListenerName, HostPort), ListenerError> {
+    let wrong = || ListenerError::Syntax(entry.to_owned());
     let (name, address) = entry.split_once("://").ok_or_else(wrong)?;
     let address = HostPort::parse(address).ok_or_else(wrong)?;
     Ok((ListenerName::new(name), address))
@@ -125,16 +177,15 @@ pub(crate) fn parse_entry(entry: &str) -> Result<(ListenerName, HostPort), Strin
 /// Which protocol each listener's name stands for.
 pub type ProtocolMap = BTreeMap<ListenerName, SecurityProtocol>;
 
-/// Reads `NAME:PROTOCOL` entries; the last of a repeated name wins. The error says what is wrong.
-pub(crate) fn parse_protocol_map(text: &str) -> Result<ProtocolMap, String> {
+/// Reads `NAME:PROTOCOL` entries; the last of a repeated name wins.
+pub(crate) fn parse_protocol_map(text: &str) -> Result<ProtocolMap, ListenerError> {
     let mut map = ProtocolMap::new();
     for entry in split_list(trim(text)) {
         let Some((name, protocol)) = entry.rsplit_once(':') else {
-            return Err(format!("{entry:?} is not NAME:PROTOCOL"));
+            return Err(ListenerError::MapSyntax(entry));
         };
         let Some(protocol) = SecurityProtocol::parse(trim(protocol)) else {
-            let known = SecurityProtocol::ALL.map(SecurityProtocol::name).join(", ");
-            return Err(format!("{protocol:?} is no security protocol; there are {known}"));
+            return Err(ListenerError::UnknownProtocol(trim(protocol).to_owned()));
         };
         map.insert(ListenerName::new(trim(name)), protocol);
     }
@@ -147,25 +198,21 @@ pub(crate) fn parse_listeners(
     entries: &[String],
     protocols: &ProtocolMap,
     ports: PortRule,
-) -> Result<Vec<Listener>, String> {
+) -> Result<Vec<Listener>, ListenerError> {
     let mut listeners: Vec<Listener> = Vec::with_capacity(entries.len());
     for entry in entries {
         let (name, address) = parse_entry(entry)?;
         let Some(protocol) = protocols.get(&name).copied() else {
-            return Err(format!("listener {name} has no entry in listener.security.protocol.map"));
+            return Err(ListenerError::NoProtocol(name));
         };
         for other in &listeners {
             if other.name == name {
-                return Err(format!("listener {name} is there twice"));
+                return Err(ListenerError::Twice(name));
             }
             let same_port = other.address.port == address.port && address.port != 0;
             if ports == PortRule::Distinct && same_port && !are_v4_and_v6(&other.address, &address)
             {
-                return Err(format!(
-                    "listeners {} and {name} have the same port {}; only one IPv4 and one IPv6 \
-                     address may share a port",
-                    other.name, address.port
-                ));
+                return Err(ListenerError::SamePort(other.name.clone(), name, address.port));
             }
         }
         listeners.push(Listener { name, protocol, address });
@@ -197,7 +244,7 @@ mod tests {
 
     const MAP: &str = "PLAINTEXT:PLAINTEXT,EXT:SSL,CONTROLLER:plaintext";
 
-    fn listeners(text: &str) -> Result<Vec<Listener>, String> {
+    fn listeners(text: &str) -> Result<Vec<Listener>, ListenerError> {
         let map = parse_protocol_map(MAP).expect("a map");
         parse_listeners(&split_list(text), &map, PortRule::Distinct)
     }
@@ -223,7 +270,7 @@ mod tests {
             ("EXT://:1,PLAINTEXT://:1", "same port"),
             ("EXT://127.0.0.1:1,PLAINTEXT://127.0.0.2:1", "same port"),
         ] {
-            let error = listeners(text).expect_err(text);
+            let error = listeners(text).expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
     }
@@ -236,8 +283,8 @@ mod tests {
 
     #[test]
     fn a_protocol_map_names_protocols_in_any_case() {
-        assert!(parse_protocol_map("A:FOO").expect_err("FOO").contains("SASL_SSL"));
-        assert!(parse_protocol_map("A").expect_err("A").contains("NAME:PROTOCOL"));
+        assert!(parse_protocol_map("A:FOO").expect_err("FOO").to_string().contains("SASL_SSL"));
+        assert!(parse_protocol_map("A").expect_err("A").to_string().contains("NAME:PROTOCOL"));
         assert!(parse_protocol_map("").expect("empty").is_empty());
     }
 }

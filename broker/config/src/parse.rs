@@ -7,6 +7,7 @@ use crate::broker::{BrokerConfig, Given};
 use crate::catalog;
 use crate::check::{self, Conflict, GivenKeys};
 use crate::custom::{self, Custom};
+use crate::dynamic::Texts;
 use crate::embedded;
 use crate::error::{ConfigError, Place, ValueError};
 use crate::keys;
@@ -65,8 +66,8 @@ impl Parser<'_> {
         self.join_node_ids(&mut raw)?;
         self.warn(&raw);
         let settings = self.parse_values(&raw)?;
-        let config = build(settings, Arc::new(raw))
-            .map_err(|(raw, settings, conflict)| self.conflict_error(&raw, &settings, conflict))?;
+        let texts = raw.iter().map(|(key, given)| (key.clone(), given.value.clone())).collect();
+        let config = build(settings, Arc::new(raw), texts).map_err(|f| self.conflict_error(*f))?;
         self.check_listener_keys(&config)?;
         Ok(Parsed { config, warnings: self.warnings })
     }
@@ -108,7 +109,7 @@ impl Parser<'_> {
                     place: self.place(&given.place),
                     key: key.clone(),
                     value: given.value.clone(),
-                    source,
+                    source: Box::new(source),
                 })?;
         }
         Ok(())
@@ -143,7 +144,7 @@ impl Parser<'_> {
                 return Err(ConfigError::Missing { key: spec.name, hint });
             }
         }
-        Settings::parse(catalog::broker_keys(), |spec| {
+        Settings::parse(catalog::broker_keys().chain(catalog::throttle_keys()), |spec| {
             raw.get(spec.name).map(|given| given.value.as_str())
         })
         .map_err(|error| {
@@ -183,8 +184,9 @@ impl Parser<'_> {
         }
     }
 
-    fn conflict_error(&self, raw: &Raw, settings: &Settings, conflict: Conflict) -> ConfigError {
-        let given = raw.get(conflict.key);
+    fn conflict_error(&self, failed: Failed) -> ConfigError {
+        let Failed { given, settings, conflict } = failed;
+        let given = given.get(conflict.key);
         let stands = || settings.value(conflict.key).map_or_else(String::new, Value::to_string);
         ConfigError::Conflict {
             place: given.map_or_else(String::new, |given| self.place(&given.place)),
@@ -250,17 +252,27 @@ fn add_own_quorum(raw: &mut Raw) {
     }
 }
 
-/// Puts parsed settings together and checks the rules among them.
+/// Settings that do not go together.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    given: Arc<Raw>,
+    settings: Settings,
+    pub(crate) conflict: Conflict,
+}
+
+/// Puts parsed settings together and checks the rules among them. `texts` is what `settings` were
+/// parsed of.
 pub(crate) fn build(
     settings: Settings,
     given: Arc<Raw>,
-) -> Result<BrokerConfig, (Arc<Raw>, Box<Settings>, Conflict)> {
+    texts: Texts,
+) -> Result<BrokerConfig, Box<Failed>> {
     let built = (|| {
         let roles = check::roles(&settings);
         check::values(&settings, roles)?;
         let keys_given = GivenKeys {
-            protocol_map: given.contains_key(keys::LISTENER_SECURITY_PROTOCOL_MAP.name()),
-            inter_broker_protocol: given.contains_key(keys::SECURITY_INTER_BROKER_PROTOCOL.name()),
+            protocol_map: texts.contains_key(keys::LISTENER_SECURITY_PROTOCOL_MAP.name()),
+            inter_broker_protocol: texts.contains_key(keys::SECURITY_INTER_BROKER_PROTOCOL.name()),
         };
         let listeners = check::listeners(&settings, roles, keys_given)?;
         check::inter_broker_sasl(&settings, roles, &listeners)?;
@@ -268,13 +280,15 @@ pub(crate) fn build(
     })();
     let (roles, listeners) = match built {
         Ok(parts) => parts,
-        Err(conflict) => return Err((given, Box::new(settings), conflict)),
+        Err(conflict) => return Err(Box::new(Failed { given, settings, conflict })),
     };
     let voters_key = keys::CONTROLLER_QUORUM_VOTERS;
     let voters = settings.get(voters_key);
     let servers = settings.get(keys::CONTROLLER_QUORUM_BOOTSTRAP_SERVERS);
     Ok(BrokerConfig {
         given,
+        texts: Arc::new(texts),
+        layers: Arc::default(),
         roles,
         listeners: Arc::new(listeners),
         // Both lists were checked entry by entry when they were parsed.

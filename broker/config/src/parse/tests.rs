@@ -142,7 +142,7 @@ fn keys_that_do_not_go_together() {
         ),
         (&[("process.roles", "controller")], "PLAINTEXT is none"),
         (&[("controller.listener.names", "CONTROLLER,FOO")], "may only name listeners"),
-        (&[("cordoned.log.dirs", "/other")], "/other is none"),
+        (&[("cordoned.log.dirs", "/other")], "unlike /other"),
         (&[("cordoned.log.dirs", "*,/data")], "must stand alone"),
         (&[("log.retention.ms", "0")], "log.retention.ms=0: must be -1 for no limit"),
         (&[("log.retention.hours", "0")], "log.retention.hours=0: must be -1 for no limit"),
