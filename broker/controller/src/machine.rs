@@ -1,0 +1,158 @@
+//! The controller as a machine: one function a command.
+
+use crate::activate::activate;
+use crate::brokers;
+use crate::command::{Command, Reply};
+use crate::configs;
+use crate::draft::Draft;
+use crate::error::ApiError;
+use crate::partitions;
+use crate::producer_ids::allocate_producer_ids;
+use crate::state::State;
+use crate::topics;
+use crate::waits::Waits;
+use ottla_machine::{Decision, Machine, Mono, Ticket, Time};
+use ottla_wire::ErrorCode;
+use ottla_wire::api::{
+    allocate_producer_ids::AllocateProducerIdsResponse, broker_heartbeat::BrokerHeartbeatResponse,
+    broker_registration::BrokerRegistrationResponse,
+    controller_registration::ControllerRegistrationResponse,
+    unregister_broker::UnregisterBrokerResponse,
+};
+use ottla_wire::schema::metadata::MetadataRecord;
+use std::convert::Infallible;
+
+/// The controller of a cluster.
+#[derive(Debug)]
+pub enum Controller {}
+
+impl Machine for Controller {
+    type State = State;
+    type Waits = Waits;
+    type Command = Command;
+    type Record = MetadataRecord;
+    type Reply = Reply;
+    type Effect = Infallible;
+
+    fn decide(
+        state: &State,
+        waits: &mut Waits,
+        time: Time,
+        ticket: Ticket,
+        command: Command,
+    ) -> Decision<Self> {
+        let mut draft = Draft::new(state);
+        waits.watch(state.image(), time.mono);
+        let mut again = None;
+        let reply = match command {
+            Command::Tick => {
+                if tick(&mut draft, waits, time.mono) {
+                    again = Some(time.mono);
+                }
+                None
+            }
+            command => Some(answer(&mut draft, waits, time, command)),
+        };
+        let expiry = waits.next_expiry(draft.image());
+        let wake_at = [again, expiry, waits.balance_at].into_iter().flatten().min();
+        let wake_at = wake_at.map(|at| at.max(time.mono));
+        let (records, reply) = match draft.finish() {
+            Ok(records) => (records, reply),
+            Err(fault) => {
+                debug_assert!(false, "a decision does not fit the state: {fault}");
+                let error = ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR);
+                (Vec::new(), reply.map(|_| Reply::Failed(error)))
+            }
+        };
+        let replies = reply.map(|reply| (ticket, reply)).into_iter().collect();
+        Decision { records, replies, effects: Vec::new(), wake_at }
+    }
+
+    fn apply(state: &mut State, record: &MetadataRecord) {
+        state.apply(record);
+    }
+}
+
+/// Does what is due. Returns whether more of it is left for the next tick, which should come at once.
+fn tick(draft: &mut Draft<'_>, waits: &mut Waits, now: Mono) -> bool {
+    if brokers::fence_silent(draft, waits, now) {
+        return true;
+    }
+    if !draft.is_empty() {
+        return false;
+    }
+    let Some(every) = waits.settings().rebalance_every_ms else {
+        waits.balance_at = None;
+        return false;
+    };
+    match waits.balance_at {
+        Some(at) if at <= now => {
+            waits.balance_at = Some(now.plus_ms(every));
+            partitions::balance(draft, waits.settings()) && {
+                waits.balance_at = Some(now);
+                true
+            }
+        }
+        Some(_) => false,
+        None => {
+            waits.balance_at = Some(now.plus_ms(every));
+            false
+        }
+    }
+}
+
+fn answer(draft: &mut Draft<'_>, waits: &mut Waits, time: Time, command: Command) -> Reply {
+    match command {
+        Command::Tick => Reply::Failed(ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR)),
+        Command::Activate { bootstrap } => match activate(draft, waits, bootstrap) {
+            Ok(()) => Reply::Activated,
+            Err(e) => Reply::Failed(e),
+        },
+        Command::RegisterBroker(r) => {
+            let done = brokers::register_broker(draft, waits, time.mono, &r);
+            Reply::RegisterBroker(done.unwrap_or_else(|e| BrokerRegistrationResponse {
+                error_code: e.code,
+                ..BrokerRegistrationResponse::default()
+            }))
+        }
+        Command::BrokerHeartbeat(r) => {
+            let done = brokers::broker_heartbeat(draft, waits, time.mono, &r);
+            Reply::BrokerHeartbeat(done.unwrap_or_else(|e| BrokerHeartbeatResponse {
+                error_code: e.code,
+                ..BrokerHeartbeatResponse::default()
+            }))
+        }
+        Command::UnregisterBroker(r) => {
+            let done = brokers::unregister_broker(draft, waits, &r);
+            Reply::UnregisterBroker(done.unwrap_or_else(|e| UnregisterBrokerResponse {
+                error_code: e.code,
+                error_message: e.message,
+                ..UnregisterBrokerResponse::default()
+            }))
+        }
+        Command::RegisterController(r) => {
+            let done = brokers::register_controller(draft, &r);
+            Reply::RegisterController(done.unwrap_or_else(|e| ControllerRegistrationResponse {
+                error_code: e.code,
+                error_message: e.message,
+                ..ControllerRegistrationResponse::default()
+            }))
+        }
+        Command::CreateTopics(r) => Reply::CreateTopics(topics::create_topics(draft, waits, &r)),
+        Command::CreatePartitions(r) => {
+            Reply::CreatePartitions(topics::create_partitions(draft, waits, &r))
+        }
+        Command::DeleteTopics(r) => Reply::DeleteTopics(topics::delete_topics(draft, waits, &r)),
+        Command::IncrementalAlterConfigs(r) => {
+            Reply::IncrementalAlterConfigs(configs::incremental_alter_configs(draft, waits, &r))
+        }
+        Command::AlterConfigs(r) => Reply::AlterConfigs(configs::alter_configs(draft, waits, &r)),
+        Command::AllocateProducerIds(r) => {
+            let done = allocate_producer_ids(draft, &r);
+            Reply::AllocateProducerIds(done.unwrap_or_else(|e| AllocateProducerIdsResponse {
+                error_code: e.code,
+                ..AllocateProducerIdsResponse::default()
+            }))
+        }
+    }
+}
