@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::env::Clock;
 use crate::flush::Flusher;
@@ -18,7 +17,6 @@ pub struct Core {
     timers: Timers,
     disk: Pool,
     flusher: Flusher,
-    producer_expiration_ms: AtomicI64,
 }
 
 impl std::fmt::Debug for Core {
@@ -32,13 +30,12 @@ impl Core {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(clock: Arc<dyn Clock>, producer_expiration_ms: i64) -> io::Result<Arc<Self>> {
+    pub fn start(clock: Arc<dyn Clock>) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             timers: Timers::start(Arc::clone(&clock))?,
             disk: Pool::start("disk", DISK_THREADS)?,
             flusher: Flusher::start(Arc::clone(&clock))?,
             clock,
-            producer_expiration_ms: AtomicI64::new(producer_expiration_ms),
         }))
     }
 
@@ -62,16 +59,5 @@ impl Core {
 
     pub(crate) fn flusher(&self) -> &Flusher {
         &self.flusher
-    }
-
-    /// `producer.id.expiration.ms`.
-    #[must_use]
-    pub fn producer_expiration_ms(&self) -> i64 {
-        self.producer_expiration_ms.load(Ordering::Relaxed)
-    }
-
-    /// Changes `producer.id.expiration.ms`; logs take it with their next change of settings.
-    pub fn set_producer_expiration_ms(&self, ms: i64) {
-        self.producer_expiration_ms.store(ms, Ordering::Relaxed);
     }
 }

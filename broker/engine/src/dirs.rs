@@ -1,12 +1,12 @@
 //! The directories that logs live in, and what happens when one fails.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ottla_log::DiskError;
-use ottla_log::log::Shared;
+use ottla_log::dir::LogDir as Files;
 use ottla_wire::Uuid;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::error;
@@ -14,8 +14,7 @@ use tracing::error;
 /// One of `log.dirs`.
 pub struct LogDir {
     id: Uuid,
-    path: PathBuf,
-    shared: Shared,
+    files: Arc<Files>,
     online: AtomicBool,
     partitions: AtomicUsize,
     failures: UnboundedSender<Uuid>,
@@ -23,21 +22,16 @@ pub struct LogDir {
 
 impl fmt::Debug for LogDir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LogDir({})", self.path.display())
+        write!(f, "LogDir({})", self.path().display())
     }
 }
 
 impl LogDir {
     /// A directory that was found good. Its id is sent to `failures` once, when it fails.
     #[must_use]
-    pub fn new(
-        id: Uuid,
-        path: PathBuf,
-        shared: Shared,
-        failures: UnboundedSender<Uuid>,
-    ) -> Arc<Self> {
+    pub fn new(id: Uuid, files: Arc<Files>, failures: UnboundedSender<Uuid>) -> Arc<Self> {
         let (online, partitions) = (AtomicBool::new(true), AtomicUsize::new(0));
-        Arc::new(Self { id, path, shared, online, partitions, failures })
+        Arc::new(Self { id, files, online, partitions, failures })
     }
 
     /// Its id, `directory.id` of `meta.properties`.
@@ -49,13 +43,13 @@ impl LogDir {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.files.path()
     }
 
-    /// What its logs share.
+    /// What is in it: logs, checkpoints, identity.
     #[must_use]
-    pub fn shared(&self) -> &Shared {
-        &self.shared
+    pub fn files(&self) -> &Arc<Files> {
+        &self.files
     }
 
     /// Whether it is in service.
@@ -78,11 +72,18 @@ impl LogDir {
         self.partitions.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Judges an error of something done in it: one of the disk takes it out of service.
+    pub(crate) fn judge(&self, error: &ottla_log::LogError) {
+        if let ottla_log::LogError::Disk(e) = error {
+            self.fail(e);
+        }
+    }
+
     /// Takes it out of service. Its partitions answer with KAFKA_STORAGE_ERROR from here on, the
     /// other directories' go on.
     pub fn fail(&self, why: &DiskError) {
         if self.online.swap(false, Ordering::AcqRel) {
-            error!(dir = %self.path.display(), error = %why, "log directory failed: out of service");
+            error!(dir = %self.path().display(), error = %why, "log directory failed: out of service");
             // Nobody listens any more when the node is ending.
             let _ = self.failures.send(self.id);
         }

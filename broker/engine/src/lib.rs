@@ -17,6 +17,7 @@ mod flush;
 mod ids;
 mod partition;
 mod pool;
+pub mod publish;
 mod records;
 mod replicas;
 mod settings;
@@ -33,7 +34,8 @@ pub use partition::{
     Ack, AppendHow, Appended, Lead, OffsetAt, OffsetQuery, Partition, Read, ReadAsk,
 };
 pub use pool::Pool;
+pub use publish::{Assignment, LoadSummary, Published, Publisher, RoleListener};
 pub use replicas::Replicas;
-pub use settings::log_settings;
+pub use settings::{TopicSettings, log_settings};
 pub use timers::{Deadline, Timers};
 pub use wait::{AckResult, AckWait, Reader};

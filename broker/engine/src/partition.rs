@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::dirs::LogDir;
 use crate::error::EngineError;
 use crate::ids::PartitionId;
-use crate::settings::log_settings;
+use crate::settings::TopicSettings;
 use crate::wait::{AckWaiter, FetchWaiters, Moved};
 
 mod append;
@@ -85,10 +85,10 @@ impl Partition {
         topic: Arc<str>,
         log: Arc<Log>,
         dir: Arc<LogDir>,
-        config: Arc<LogConfig>,
+        settings: TopicSettings,
         core: Arc<Core>,
     ) -> Arc<Self> {
-        log.set_settings(log_settings(&config, core.producer_expiration_ms()));
+        log.set_settings(settings.log);
         dir.count_up();
         Arc::new(Self {
             id,
@@ -96,7 +96,7 @@ impl Partition {
             log,
             dir,
             core,
-            config: ArcSwap::new(config),
+            config: ArcSwap::new(settings.config),
             leading: AtomicI32::new(NOT_LEADING),
             state: AtomicU8::new(OPEN),
             role: Mutex::new(Role::Follower { leader: -1, epoch: -1 }),
@@ -247,10 +247,10 @@ impl Partition {
     }
 
     /// Takes new settings.
-    pub(crate) fn set_config(&self, config: Arc<LogConfig>) {
-        self.log.set_settings(log_settings(&config, self.core.producer_expiration_ms()));
-        let least = min_in_sync(&config);
-        self.config.store(config);
+    pub(crate) fn set_settings(&self, settings: TopicSettings) {
+        self.log.set_settings(settings.log);
+        let least = min_in_sync(&settings.config);
+        self.config.store(settings.config);
         let mut role = self.role.lock();
         let moved = match &mut *role {
             Role::Leader(leading) => leading.leader.set_min_in_sync(least),

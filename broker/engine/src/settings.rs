@@ -10,6 +10,25 @@ fn positive(value: i32) -> u32 {
     u32::try_from(value).unwrap_or(0)
 }
 
+/// A topic's settings, as the engine and as its logs use them. Shared by its partitions, and by
+/// all topics that set nothing of their own.
+#[derive(Clone, Debug)]
+pub struct TopicSettings {
+    /// As the engine uses them.
+    pub config: Arc<LogConfig>,
+    /// As logs use them.
+    pub log: Arc<LogSettings>,
+}
+
+impl TopicSettings {
+    /// By a topic's configuration, and `producer.id.expiration.ms`.
+    #[must_use]
+    pub fn new(config: Arc<LogConfig>, producer_id_expiration_ms: i64) -> Self {
+        let log = log_settings(&config, producer_id_expiration_ms);
+        Self { config, log }
+    }
+}
+
 /// The settings of a log by its topic's configuration.
 #[must_use]
 pub fn log_settings(config: &LogConfig, producer_id_expiration_ms: i64) -> Arc<LogSettings> {

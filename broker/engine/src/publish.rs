@@ -1,0 +1,310 @@
+//! From the cluster's metadata to this node's logs and roles.
+//!
+//! One thread calls [`Publisher`]; it blocks on the disk, so it is not a network thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_config::{BrokerConfig, LogConfig, keys};
+use ottla_log::LogError;
+use ottla_log::checkpoint::offsets::TopicPartition;
+use ottla_log::names::DirKind;
+use ottla_metadata::{ConfigResource, Delta, Image, ResourceType, Topic};
+use ottla_wire::Uuid;
+use tracing::{error, info, warn};
+
+use crate::core::Core;
+use crate::dirs::{LogDir, LogDirs};
+use crate::ids::PartitionId;
+use crate::partition::{Lead, Partition, Retire};
+use crate::replicas::Replicas;
+use crate::settings::TopicSettings;
+
+mod load;
+
+pub use load::LoadSummary;
+
+/// Hears which partitions this node begins and ceases to lead. Called on the publishing thread,
+/// after the partition has its role: do not block.
+pub trait RoleListener: Send + Sync + 'static {
+    /// This node leads `partition` in `epoch` now. Called again when an epoch follows another
+    /// without a loss between.
+    fn leads(&self, partition: &Arc<Partition>, epoch: i32);
+
+    /// This node does not lead the partition any more, or its directory failed.
+    fn resigns(&self, topic: &str, id: PartitionId);
+}
+
+/// Where this node put a replica, for the controller to know (AssignReplicasToDirs, KIP-858).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The replica.
+    pub id: PartitionId,
+    /// The directory's id.
+    pub dir: Uuid,
+}
+
+/// What a publication did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Replicas in another directory than the metadata say.
+    pub assigned: Vec<Assignment>,
+    /// Replicas created.
+    pub created: usize,
+    /// Replicas removed.
+    pub removed: usize,
+}
+
+/// Makes this node's replicas what the metadata say.
+pub struct Publisher {
+    me: i32,
+    core: Arc<Core>,
+    replicas: Arc<Replicas>,
+    dirs: LogDirs,
+    config: Arc<BrokerConfig>,
+    /// Of topics that set nothing of their own.
+    defaults: TopicSettings,
+    listeners: Vec<Arc<dyn RoleListener>>,
+    image: Image,
+    retired: u64,
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Publisher of node {}", self.me)
+    }
+}
+
+fn resolve(config: &BrokerConfig, overrides: &BTreeMap<String, String>) -> TopicSettings {
+    // What the metadata hold was checked when it was set; an older cluster may have been laxer.
+    let resolved = LogConfig::resolve(config, overrides).unwrap_or_else(|e| {
+        warn!(error = %e, "a topic's configuration is not usable: taking the broker's");
+        LogConfig::resolve(config, &BTreeMap::new()).unwrap_or_default()
+    });
+    TopicSettings::new(resolved, i64::from(config.get(keys::PRODUCER_ID_EXPIRATION_MS)))
+}
+
+impl Publisher {
+    /// A publisher that has published nothing. Call [`load`](Self::load) with the first image.
+    #[must_use]
+    pub fn new(
+        core: Arc<Core>,
+        replicas: Arc<Replicas>,
+        dirs: LogDirs,
+        config: Arc<BrokerConfig>,
+    ) -> Self {
+        Self {
+            me: config.node_id(),
+            core,
+            replicas,
+            dirs,
+            defaults: resolve(&config, &BTreeMap::new()),
+            config,
+            listeners: Vec::new(),
+            image: Image::default(),
+            retired: 0,
+        }
+    }
+
+    /// Adds one who hears of roles. Those that this node has already are not told.
+    pub fn listen(&mut self, listener: Arc<dyn RoleListener>) {
+        self.listeners.push(listener);
+    }
+
+    /// The image published last.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Publishes an image and what differs from the one before. An image that was published by
+    /// [`load`](Self::load) changes nothing the second time.
+    pub fn publish(&mut self, image: Image, delta: &Delta) -> Published {
+        let mut done = Published::default();
+        for topic in delta.deleted.values() {
+            self.remove_topic(topic, &mut done);
+        }
+        for (id, changed) in &delta.topics {
+            let Some(topic) = image.topic(*id) else { continue };
+            let mut settings = None;
+            for &partition in &changed.partitions {
+                self.adapt(&image, topic, partition, &mut settings, &mut done);
+            }
+        }
+        self.image = image;
+        for resource in &delta.configs {
+            if resource.kind == ResourceType::Topic {
+                self.reconfigure(&resource.name);
+            }
+        }
+        done
+    }
+
+    /// Takes another configuration of the broker, and what follows from it for its topics.
+    pub fn set_config(&mut self, config: Arc<BrokerConfig>) {
+        self.defaults = resolve(&config, &BTreeMap::new());
+        self.config = config;
+        let topics: Vec<_> = self.image.topics().map(|topic| Arc::clone(&topic.name)).collect();
+        for name in topics {
+            self.reconfigure(&name);
+        }
+    }
+
+    /// A directory failed: its replicas go out of service. Returns them.
+    pub fn fail_dir(&mut self, dir: Uuid) -> Vec<PartitionId> {
+        let Some(dir) = self.dirs.get(dir).cloned() else { return Vec::new() };
+        let failed = self.replicas.fail_dir(&dir);
+        dir.files().abandon();
+        for id in &failed {
+            if let Some(topic) = self.image.topic(id.topic) {
+                self.listeners.iter().for_each(|l| l.resigns(&topic.name, *id));
+            }
+        }
+        error!(dir = %dir.path().display(), replicas = failed.len(), "replicas are offline");
+        failed
+    }
+
+    fn settings(&self, image: &Image, topic: &str) -> TopicSettings {
+        match image.configs(&ConfigResource::topic(topic)) {
+            Some(overrides) if !overrides.is_empty() => resolve(&self.config, overrides),
+            _ => self.defaults.clone(),
+        }
+    }
+
+    fn reconfigure(&self, name: &str) {
+        let Some(topic) = self.image.topic_named(name) else { return };
+        let settings = self.settings(&self.image, name);
+        for (partition, _) in topic.partitions.iter() {
+            if let Ok(found) = self.replicas.get(PartitionId::new(topic.id, partition)) {
+                found.set_settings(settings.clone());
+            }
+        }
+    }
+
+    /// Makes one replica what `image` says, creating or removing its log.
+    fn adapt(
+        &mut self,
+        image: &Image,
+        topic: &Topic,
+        partition: i32,
+        settings: &mut Option<TopicSettings>,
+        done: &mut Published,
+    ) {
+        let id = PartitionId::new(topic.id, partition);
+        let Some(wanted) = topic.partition(partition) else { return };
+        let place = wanted.replicas.as_slice().iter().position(|replica| *replica == self.me);
+        let Some(place) = place else {
+            self.remove(id, &topic.name, done);
+            return;
+        };
+        let assigned = wanted.directories.get(place).copied();
+        if !self.replicas.knows(id) {
+            let settings = settings.get_or_insert_with(|| self.settings(image, &topic.name));
+            match self.create(id, &topic.name, assigned, settings.clone()) {
+                Ok(created) => {
+                    done.created += 1;
+                    self.replicas.insert(created);
+                }
+                Err(e) => {
+                    error!(topic = %topic.name, partition, error = %e, "cannot create a replica");
+                    self.replicas.insert_offline(id);
+                }
+            }
+        }
+        let Ok(replica) = self.replicas.get(id) else { return };
+        if assigned.is_some_and(|dir| dir != replica.dir().id()) {
+            done.assigned.push(Assignment { id, dir: replica.dir().id() });
+        }
+        self.set_role(&replica, wanted);
+    }
+
+    fn set_role(&self, replica: &Arc<Partition>, wanted: &ottla_metadata::Partition) {
+        let led = replica.leader_epoch();
+        if wanted.leader == self.me {
+            let lead = Lead {
+                me: self.me,
+                epoch: wanted.leader_epoch,
+                replicas: wanted.replicas.as_slice().to_vec(),
+                isr: wanted.isr.as_slice().to_vec(),
+            };
+            replica.lead(lead, self.core.clock().mono());
+            if led != Some(wanted.leader_epoch) {
+                self.listeners.iter().for_each(|l| l.leads(replica, wanted.leader_epoch));
+            }
+        } else {
+            replica.follow(wanted.leader, wanted.leader_epoch);
+            if led.is_some() {
+                self.listeners.iter().for_each(|l| l.resigns(replica.topic(), replica.id()));
+            }
+        }
+    }
+
+    fn create(
+        &self,
+        id: PartitionId,
+        topic: &Arc<str>,
+        assigned: Option<Uuid>,
+        settings: TopicSettings,
+    ) -> Result<Arc<Partition>, LogError> {
+        // Told to be in a directory that is out of service, it is offline, not empty elsewhere.
+        let dir = match assigned.filter(|dir| !dir.is_reserved()) {
+            Some(dir) => self.dirs.get(dir).filter(|dir| dir.is_online()),
+            None => self.dirs.place(),
+        };
+        let Some(dir) = dir else { return Err(LogError::Closed) };
+        let name = TopicPartition::new(&**topic, id.partition);
+        let topic_id = id.topic.to_string();
+        let now = self.core.clock().wall_ms();
+        let log = dir
+            .files()
+            .create_log(&name, DirKind::Current, 0, Some(&topic_id), Arc::clone(&settings.log), now)
+            .inspect_err(|e| dir.judge(e))?;
+        Ok(self.partition(id, topic, log, dir, settings))
+    }
+
+    fn partition(
+        &self,
+        id: PartitionId,
+        topic: &Arc<str>,
+        log: Arc<ottla_log::Log>,
+        dir: &Arc<LogDir>,
+        settings: TopicSettings,
+    ) -> Arc<Partition> {
+        let (topic, dir, core) = (Arc::clone(topic), Arc::clone(dir), Arc::clone(&self.core));
+        Partition::new(id, topic, log, dir, settings, core)
+    }
+
+    fn remove_topic(&mut self, topic: &Topic, done: &mut Published) {
+        for (partition, _) in topic.partitions.iter() {
+            self.remove(PartitionId::new(topic.id, partition), &topic.name, done);
+        }
+    }
+
+    fn remove(&mut self, id: PartitionId, topic: &str, done: &mut Published) {
+        let Some(replica) = self.replicas.remove(id) else { return };
+        let led = replica.leader_epoch().is_some();
+        replica.retire(Retire::Gone);
+        if led {
+            self.listeners.iter().for_each(|l| l.resigns(topic, id));
+        }
+        let now = self.core.clock().wall_ms();
+        let (files, unique) = (replica.dir().files(), self.unique(now));
+        let name = TopicPartition::new(topic, id.partition);
+        if let Err(e) = files.delete_log(&name, DirKind::Current, unique, now) {
+            error!(topic, partition = id.partition, error = %e, "cannot delete a log");
+            replica.dir().judge(&e);
+        } else {
+            done.removed += 1;
+            info!(topic, partition = id.partition, "log deleted");
+        }
+    }
+
+    /// Tells one removed directory from another of its name.
+    fn unique(&mut self, now_ms: i64) -> u128 {
+        self.retired += 1;
+        (u128::from(now_ms.unsigned_abs()) << 64) | u128::from(self.retired)
+    }
+}
+
+#[cfg(test)]
+mod tests;

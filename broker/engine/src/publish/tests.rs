@@ -1,0 +1,330 @@
+use bytes::Bytes;
+use ottla_config::{EMBEDDED, NoSurroundings, parse};
+use ottla_log::cache::FileCache;
+use ottla_log::dir::LogDir as Files;
+use ottla_log::disk::real::RealDisk;
+use ottla_log::log::AppendBatch;
+use ottla_replica::Acks;
+use ottla_wire::record::BatchBuilder;
+use ottla_wire::schema::metadata::{
+    ConfigRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord,
+    TopicRecord,
+};
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+use crate::env::SystemClock;
+use crate::error::EngineError;
+use crate::fetch::{Fetch, FetchItem, FetchParams, fetch};
+use crate::partition::{Ack, AppendHow, ReadAsk};
+use crate::wait::Reader;
+
+const A: Uuid = Uuid::from_u128(0xA000);
+const DIRS: [Uuid; 2] = [Uuid::from_u128(0xD100), Uuid::from_u128(0xD200)];
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl RoleListener for Heard {
+    fn leads(&self, partition: &Arc<Partition>, epoch: i32) {
+        let (topic, number) = (partition.topic(), partition.id().partition);
+        self.0.lock().push(format!("{topic}-{number} leads {epoch}"));
+    }
+
+    fn resigns(&self, topic: &str, id: PartitionId) {
+        self.0.lock().push(format!("{topic}-{} resigns", id.partition));
+    }
+}
+
+struct Rig {
+    root: tempfile::TempDir,
+    core: Arc<Core>,
+    replicas: Arc<Replicas>,
+    publisher: Publisher,
+    dirs: LogDirs,
+    image: Image,
+    failures: UnboundedReceiver<Uuid>,
+    heard: Arc<Heard>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::at(tempfile::tempdir().unwrap(), Image::default())
+    }
+
+    fn at(root: tempfile::TempDir, image: Image) -> Self {
+        let config = parse(None, &[], &NoSurroundings).unwrap().config;
+        assert!(EMBEDDED.contains("node.id=1"));
+        let core = Core::start(SystemClock::start()).unwrap();
+        let cache = FileCache::new(Arc::new(RealDisk), 100);
+        let (send, failures) = tokio::sync::mpsc::unbounded_channel();
+        let dirs = DIRS.iter().enumerate().map(|(i, id)| {
+            let path = root.path().join(format!("d{i}"));
+            let files = Arc::new(Files::open(&path, &cache).unwrap());
+            LogDir::new(*id, files, send.clone())
+        });
+        let dirs = LogDirs::new(dirs.collect());
+        let replicas = Replicas::new();
+        let mut publisher =
+            Publisher::new(Arc::clone(&core), Arc::clone(&replicas), dirs.clone(), config.into());
+        let heard = Arc::new(Heard::default());
+        publisher.listen(Arc::clone(&heard) as _);
+        publisher.load(image.clone());
+        Self { root, core, replicas, publisher, dirs, image, failures, heard }
+    }
+
+    fn publish(&mut self, records: &[MetadataRecord]) -> Published {
+        let before = self.image.clone();
+        for record in records {
+            self.image.apply(record, 0).unwrap();
+        }
+        let delta = Delta::between(&before, &self.image);
+        self.publisher.publish(self.image.clone(), &delta)
+    }
+
+    fn get(&self, partition: i32) -> Result<Arc<Partition>, EngineError> {
+        self.replicas.get(PartitionId::new(A, partition))
+    }
+
+    fn restart(self) -> Self {
+        let Self { root, core, replicas, publisher, dirs, image, .. } = self;
+        drop((publisher, dirs, replicas, core));
+        Self::at(root, image)
+    }
+}
+
+fn topic(partitions: i32) -> Vec<MetadataRecord> {
+    let topic = TopicRecord { name: "a".into(), topic_id: A };
+    let mut records = vec![MetadataRecord::from(topic)];
+    records.extend((0..partitions).map(|partition_id| {
+        MetadataRecord::from(PartitionRecord {
+            partition_id,
+            topic_id: A,
+            replicas: vec![1],
+            isr: vec![1],
+            leader: 1,
+            leader_epoch: 3,
+            directories: vec![Uuid::UNASSIGNED_DIRECTORY],
+            ..PartitionRecord::default()
+        })
+    }));
+    records
+}
+
+fn batch(value: &str) -> AppendBatch {
+    let mut builder = BatchBuilder::new(0);
+    builder.append(1000, None, Some(value.as_bytes()));
+    AppendBatch::split(&builder.build().unwrap().bytes).unwrap()
+}
+
+fn ask(offset: i64) -> ReadAsk {
+    let epoch = ottla_replica::EpochCheck::Any;
+    ReadAsk { offset, max_bytes: 1 << 20, epoch, last_fetched_epoch: -1 }
+}
+
+fn params(min_bytes: u32, max_wait_ms: u64) -> FetchParams {
+    FetchParams { min_bytes, max_bytes: 1 << 20, max_wait_ms, reader: Reader::Uncommitted }
+}
+
+#[test]
+fn a_topic_is_created_spread_written_read_and_deleted() {
+    let mut rig = Rig::new();
+    let done = rig.publish(&topic(4));
+    assert_eq!((done.created, done.assigned.len()), (4, 4));
+    assert!(rig.dirs.all().iter().all(|dir| dir.partitions() == 2));
+    let partition = rig.get(2).unwrap();
+    let how = AppendHow::client(Acks::All);
+    let done = partition.append(&[batch("one"), batch("two")], how).unwrap();
+    assert_eq!((done.first_offset, done.last_offset), (0, 1));
+    assert!(matches!(done.ack, Ack::Now));
+    let item = FetchItem { partition: Some(Arc::clone(&partition)), ask: ask(0) };
+    let Fetch::Ready(found) = fetch(&rig.core, params(1, 500), vec![item]) else {
+        panic!("parked though there are records");
+    };
+    let read = found.into_iter().next().unwrap().unwrap();
+    assert_eq!(read.high_watermark, 2);
+    let bytes = Bytes::from(read.slice.unwrap().read().unwrap());
+    let batches: Vec<_> =
+        ottla_wire::record::Batches::new(bytes, ottla_wire::record::CrcCheck::Verify)
+            .map(|b| b.unwrap().header)
+            .collect();
+    assert_eq!(batches.len(), 2);
+    assert!(batches.iter().all(|b| b.partition_leader_epoch == 3));
+    let remove = MetadataRecord::from(RemoveTopicRecord { topic_id: A });
+    assert_eq!(rig.publish(&[remove]).removed, 4);
+    assert!(matches!(rig.get(2), Err(EngineError::NotHere)));
+    assert!(matches!(partition.append(&[batch("x")], how), Err(EngineError::NotHere)));
+    let heard = rig.heard.0.lock();
+    assert!(heard.contains(&"a-2 leads 3".to_owned()) && heard.contains(&"a-2 resigns".to_owned()));
+}
+
+#[test]
+fn configurations_take_effect_at_once_and_go_back() {
+    let mut rig = Rig::new();
+    rig.publish(&topic(1));
+    let set = |value: Option<&str>| {
+        MetadataRecord::from(ConfigRecord {
+            resource_type: ResourceType::Topic.code(),
+            resource_name: "a".into(),
+            name: "max.message.bytes".into(),
+            value: value.map(str::to_owned),
+        })
+    };
+    rig.publish(&[set(Some("77"))]);
+    let partition = rig.get(0).unwrap();
+    assert_eq!(partition.config().max_message_bytes, 77);
+    assert_eq!(partition.log().settings().max_message_bytes, 77);
+    rig.publish(&[set(None)]);
+    assert_eq!(partition.config().max_message_bytes, 1_048_588);
+}
+
+#[test]
+fn a_failing_directory_takes_only_its_own_replicas() {
+    let mut rig = Rig::new();
+    rig.publish(&topic(4));
+    let victim = rig.get(0).unwrap();
+    let source = std::io::Error::other("on purpose");
+    victim.dir().fail(&ottla_log::DiskError { op: "write", path: "x".into(), source });
+    let how = AppendHow::client(Acks::Leader);
+    assert!(matches!(victim.append(&[batch("x")], how), Err(EngineError::Offline)));
+    let dir = rig.failures.try_recv().unwrap();
+    let failed = rig.publisher.fail_dir(dir);
+    assert_eq!(failed.len(), 2);
+    let (mut offline, mut working) = (0, 0);
+    for partition in 0..4 {
+        match rig.get(partition) {
+            Err(EngineError::Offline) => offline += 1,
+            other => {
+                other.unwrap().append(&[batch("x")], how).unwrap();
+                working += 1;
+            }
+        }
+    }
+    assert_eq!((offline, working), (2, 2));
+    assert!(rig.failures.try_recv().is_err(), "it is told once");
+}
+
+#[test]
+fn a_restart_finds_its_logs_and_puts_strays_aside() {
+    let mut rig = Rig::new();
+    rig.publish(&topic(3));
+    let how = AppendHow::client(Acks::Leader);
+    for partition in 0..3 {
+        rig.get(partition).unwrap().append(&[batch("kept")], how).unwrap();
+    }
+    let mut rig = rig.restart();
+    for partition in 0..3 {
+        let found = rig.get(partition).unwrap();
+        assert_eq!((found.log().end_offset(), found.bound(Reader::Uncommitted)), (1, 1));
+        assert_eq!(found.leader_epoch(), Some(3));
+        assert_eq!(found.append(&[batch("more")], how).unwrap().first_offset, 1);
+    }
+    // The topic is deleted while the node is away, and another takes its name.
+    let other = Uuid::from_u128(0xB000);
+    rig.image.apply(&MetadataRecord::from(RemoveTopicRecord { topic_id: A }), 0).unwrap();
+    let again = TopicRecord { name: "a".into(), topic_id: other };
+    rig.image.apply(&MetadataRecord::from(again), 0).unwrap();
+    let mut partition = topic(1).remove(1);
+    if let MetadataRecord::Partition(record) = &mut partition {
+        record.topic_id = other;
+    }
+    rig.image.apply(&partition, 0).unwrap();
+    let rig = rig.restart();
+    let found = rig.replicas.get(PartitionId::new(other, 0)).unwrap();
+    assert_eq!(found.log().end_offset(), 0);
+    assert_eq!(rig.replicas.len(), 1);
+    let names = rig.dirs.all().iter().flat_map(|dir| dir.files().list().unwrap());
+    assert_eq!(names.filter(|f| f.kind == DirKind::Stray).count(), 3);
+}
+
+#[test]
+fn leadership_that_is_lost_ends_waits_and_wakes_readers() {
+    let mut rig = Rig::new();
+    let mut records = topic(1);
+    if let MetadataRecord::Partition(record) = &mut records[1] {
+        (record.replicas, record.isr) = (vec![1, 2], vec![1, 2]);
+        record.directories = vec![Uuid::UNASSIGNED_DIRECTORY; 2];
+    }
+    rig.publish(&records);
+    let partition = rig.get(0).unwrap();
+    let appended = partition.append(&[batch("x")], AppendHow::client(Acks::All)).unwrap();
+    let Ack::Wait(wait) = appended.ack else { panic!("acknowledged by one of two") };
+    let item = FetchItem { partition: Some(Arc::clone(&partition)), ask: ask(0) };
+    let Fetch::Parked(parked) = fetch(&rig.core, params(1, 60_000), vec![item]) else {
+        panic!("nothing is committed yet");
+    };
+    let change = PartitionChangeRecord {
+        partition_id: 0,
+        topic_id: A,
+        leader: 2,
+        ..PartitionChangeRecord::default()
+    };
+    rig.publish(&[MetadataRecord::from(change)]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let lost = ottla_wire::ErrorCode::NOT_LEADER_OR_FOLLOWER;
+    assert_eq!(runtime.block_on(wait), Err(lost));
+    let found = runtime.block_on(parked);
+    assert_eq!(found[0].as_ref().unwrap_err().code(), lost);
+    assert_eq!(partition.follows(), Some(2));
+    assert_eq!(*rig.heard.0.lock(), ["a-0 leads 3", "a-0 resigns"]);
+}
+
+#[test]
+fn a_parked_fetch_wakes_for_bytes_and_for_the_deadline() {
+    let mut rig = Rig::new();
+    rig.publish(&topic(2));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let items = |rig: &Rig| {
+        let item = |p| FetchItem { partition: Some(rig.get(p).unwrap()), ask: ask(0) };
+        vec![item(0), item(1)]
+    };
+    let Fetch::Parked(parked) = fetch(&rig.core, params(1, 20), items(&rig)) else {
+        panic!("there is nothing")
+    };
+    let found = runtime.block_on(parked);
+    assert!(found.iter().all(|f| f.as_ref().unwrap().slice.is_none()));
+
+    let Fetch::Parked(parked) = fetch(&rig.core, params(100, 60_000), items(&rig)) else {
+        panic!("there is nothing")
+    };
+    let (one, two) = (rig.get(0).unwrap(), rig.get(1).unwrap());
+    let writer = std::thread::spawn(move || {
+        let how = AppendHow::client(Acks::Leader);
+        one.append(&[batch("a short one")], how).unwrap();
+        std::thread::yield_now();
+        two.append(&[batch("and another one")], how).unwrap();
+    });
+    let found = runtime.block_on(parked);
+    writer.join().unwrap();
+    let bytes: u32 = found.iter().map(|f| f.as_ref().unwrap().bytes()).sum();
+    assert!(bytes >= 100, "{bytes} bytes");
+}
+
+#[test]
+fn offsets_are_found_by_time() {
+    use crate::partition::OffsetQuery;
+    let mut rig = Rig::new();
+    rig.publish(&topic(1));
+    let partition = rig.get(0).unwrap();
+    for times in [[100, 300, 200], [150, 250, 50]] {
+        let mut builder = BatchBuilder::new(0);
+        times.iter().for_each(|t| builder.append(*t, None, Some(b"v")));
+        let batch = AppendBatch::split(&builder.build().unwrap().bytes).unwrap();
+        partition.append(&[batch], AppendHow::client(Acks::Leader)).unwrap();
+    }
+    let find = |query| {
+        let epoch = ottla_replica::EpochCheck::Any;
+        partition.find_offset(query, epoch).unwrap().map(|f| (f.offset, f.timestamp))
+    };
+    assert_eq!(find(OffsetQuery::AtLeast(0)), Some((0, 100)));
+    assert_eq!(find(OffsetQuery::AtLeast(101)), Some((1, 300)));
+    assert_eq!(find(OffsetQuery::AtLeast(301)), None);
+    assert_eq!(find(OffsetQuery::MaxTimestamp), Some((1, 300)));
+    assert_eq!(find(OffsetQuery::Earliest), Some((0, -1)));
+    assert_eq!(find(OffsetQuery::Latest(Reader::Uncommitted)), Some((6, -1)));
+    assert_eq!(partition.delete_records(4).unwrap(), 4);
+    assert_eq!(find(OffsetQuery::AtLeast(0)), Some((4, 250)));
+    assert_eq!(find(OffsetQuery::Earliest), Some((4, -1)));
+    assert!(partition.delete_records(7).is_err());
+}
