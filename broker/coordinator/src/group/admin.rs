@@ -1,5 +1,7 @@
 //! Groups seen and deleted from outside.
 
+use std::collections::BTreeSet;
+
 use ottla_machine::{Decision, Ticket};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::delete_groups::DeletableGroupResult;
@@ -69,7 +71,11 @@ impl GroupWaits {
     ) -> Decision<GroupMachine> {
         let mut decision: Decision<GroupMachine> = Decision::default();
         let mut results = Vec::with_capacity(groups.len());
+        let mut seen = BTreeSet::new();
         for group_id in groups {
+            if !seen.insert(group_id.clone()) {
+                continue;
+            }
             let error_code = match View::of(state, &self.live, &group_id).map(View::phase) {
                 None => ErrorCode::GROUP_ID_NOT_FOUND,
                 Some(Phase::Empty) => ErrorCode::NONE,

@@ -134,7 +134,7 @@ pub enum Reply {
     DescribeGroups(Vec<DescribedGroup>),
     /// To ListGroups.
     ListGroups(Vec<ListedGroup>),
-    /// To DeleteGroups, in the order asked.
+    /// To DeleteGroups, in the order asked, each group once.
     DeleteGroups(Vec<DeletableGroupResult>),
     /// To the shell's own requests.
     Done,

@@ -21,6 +21,8 @@ use super::{GroupMachine, code, within};
 
 /// From this version on LeaveGroup names several members (KIP-345).
 const LEAVE_BATCH_SINCE: i16 = 3;
+/// From this version on SyncGroup must say what its member believes was agreed (KIP-559).
+const SYNC_NAMES_PROTOCOL_SINCE: i16 = 5;
 
 /// The live side of a group that the log knows, made from its record where there is none yet.
 pub(crate) fn live_group<'a>(
@@ -88,9 +90,14 @@ impl GroupWaits {
         state: &GroupState,
         time: Time,
         ticket: Ticket,
+        version: i16,
         request: SyncGroupRequest,
     ) -> Decision<GroupMachine> {
         let refuse = |error| Decision::reply(ticket, Reply::SyncGroup(sync_error(error)));
+        let named = request.protocol_type.is_some() && request.protocol_name.is_some();
+        if version >= SYNC_NAMES_PROTOCOL_SINCE && !named {
+            return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+        }
         if request.group_id.is_empty() {
             return refuse(ErrorCode::INVALID_GROUP_ID);
         }

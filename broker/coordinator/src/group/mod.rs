@@ -62,7 +62,9 @@ impl Machine for GroupMachine {
             Request::JoinGroup { request, fresh } => {
                 waits.join(state, time, ticket, &context, request, fresh)
             }
-            Request::SyncGroup(request) => waits.sync(state, time, ticket, request),
+            Request::SyncGroup(request) => {
+                waits.sync(state, time, ticket, context.version, request)
+            }
             Request::Heartbeat(request) => {
                 let error_code = waits.heartbeat(state, time, &request);
                 let response = HeartbeatResponse { error_code, ..Default::default() };

@@ -30,7 +30,12 @@ pub(crate) enum Group {
 impl Group {
     /// The group that exists because offsets were committed for it, and for no other reason.
     fn simple() -> Self {
-        let value = GroupMetadataValue { current_state_timestamp: -1, ..Default::default() };
+        let value = GroupMetadataValue {
+            protocol: None,
+            leader: None,
+            current_state_timestamp: -1,
+            ..Default::default()
+        };
         Self::Classic(Box::new(value))
     }
 }

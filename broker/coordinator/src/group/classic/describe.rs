@@ -58,7 +58,6 @@ impl ClassicGroup {
                 client_host: member.client_host.clone(),
                 member_metadata: agreed.map_or_else(Bytes::new, |name| member.metadata(name)),
                 member_assignment: member.assignment.clone(),
-                ..Default::default()
             })
             .collect();
         DescribedGroup {

@@ -134,7 +134,7 @@ impl ClassicGroup {
             return;
         }
         if let Err(error) = self.check_member(&id, instance) {
-            let response = JoinGroupResponse { protocol_name: None, ..join_error(&id, error) };
+            let response = join_error(&id, error);
             turn.answer_join(join.parked, response);
             return;
         }
@@ -209,8 +209,7 @@ impl ClassicGroup {
         let former_leader = self.leader_name();
         let Some(mut former) = self.remove(old, turn.timers) else { return };
         if let Some(parked) = former.join.take() {
-            let fenced = join_error(old, ErrorCode::FENCED_INSTANCE_ID);
-            let response = JoinGroupResponse { protocol_name: None, ..fenced };
+            let response = join_error(old, ErrorCode::FENCED_INSTANCE_ID);
             turn.answer_join(parked, response);
         }
         if let Some(ticket) = former.sync.take() {

@@ -24,7 +24,6 @@ impl ClassicGroup {
                 error_code: result.err().unwrap_or(ErrorCode::NONE),
                 member_id: member.member_id,
                 group_instance_id: member.group_instance_id,
-                ..Default::default()
             });
         }
         if anybody_left {

@@ -4,6 +4,8 @@
 //! `PreparingRebalance` and `CompletingRebalance`, it lives in memory only; while it is there, an
 //! alarm is set that ends the phase, so every parked join and sync is answered.
 
+#[cfg(test)]
+mod check;
 mod describe;
 mod heartbeat;
 mod join;

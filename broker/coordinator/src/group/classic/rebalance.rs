@@ -213,10 +213,11 @@ impl ClassicGroup {
                     self.finish_join_phase(turn);
                 }
             }
-        } else if let Some(member) = self.members.get_mut(id) {
-            if turn.timers.rang(&mut member.session, now, topic) && !member.is_waiting() {
-                self.expel(id, turn);
-            }
+        } else if let Some(member) = self.members.get_mut(id)
+            && turn.timers.rang(&mut member.session, now, topic)
+            && !member.is_waiting()
+        {
+            self.expel(id, turn);
         }
     }
 

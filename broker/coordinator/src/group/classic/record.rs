@@ -26,7 +26,6 @@ impl ClassicGroup {
                 session_timeout: member.session_timeout_ms,
                 subscription: member.metadata(protocol),
                 assignment: member.assignment.clone(),
-                ..Default::default()
             })
             .collect();
         GroupRecord::Group {
@@ -38,7 +37,6 @@ impl ClassicGroup {
                 leader: self.leader.as_deref().map(str::to_owned),
                 current_state_timestamp: self.changed_ms.unwrap_or(-1),
                 members,
-                ..Default::default()
             }),
         }
     }
@@ -48,6 +46,8 @@ impl ClassicGroup {
         GroupRecord::Group {
             key: GroupMetadataKey { group: self.id.to_string() },
             value: Some(GroupMetadataValue {
+                protocol: None,
+                leader: None,
                 current_state_timestamp: self.changed_ms.unwrap_or(-1),
                 ..Default::default()
             }),
@@ -83,7 +83,6 @@ impl ClassicGroup {
         let known = JoinGroupRequestProtocol {
             name: protocol.unwrap_or_default().to_owned(),
             metadata: member.subscription.clone(),
-            ..Default::default()
         };
         let restored = Member {
             instance_id: member.group_instance_id.clone(),

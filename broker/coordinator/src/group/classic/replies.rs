@@ -19,7 +19,7 @@ pub(crate) fn join_error(member: &str, error: ErrorCode) -> JoinGroupResponse {
     JoinGroupResponse {
         error_code: error,
         generation_id: -1,
-        protocol_name: Some(String::new()),
+        protocol_name: None,
         member_id: member.to_owned(),
         ..Default::default()
     }
@@ -69,7 +69,6 @@ impl ClassicGroup {
                 member_id: id.to_string(),
                 group_instance_id: member.instance_id.clone(),
                 metadata: member.metadata(protocol),
-                ..Default::default()
             })
             .collect()
     }

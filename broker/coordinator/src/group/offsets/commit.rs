@@ -186,7 +186,8 @@ impl Batch {
                 metadata,
                 commit_timestamp: offset.now_ms,
                 expire_timestamp: offset.expire_ms,
-                topic_id: offset.topic_id,
+                // The only version of the record with a time of expiry has no room for the id.
+                topic_id: if offset.expire_ms == -1 { offset.topic_id } else { Uuid::ZERO },
             }),
         });
         ErrorCode::NONE

@@ -75,7 +75,7 @@ fn followers_wait_for_the_leaders_assignment() {
     let waiting = shard.sync(&follower, 1, &[]);
     assert!(shard.reply(waiting).is_none());
     let records = shard.log.len();
-    let first = shard.sync(&leader, 1, &[follower.clone()]);
+    let first = shard.sync(&leader, 1, std::slice::from_ref(&follower));
     assert_eq!(shard.synced(waiting).assignment, Bytes::from(follower.clone()));
     assert_eq!(shard.synced(first).assignment, Bytes::new(), "left out of the assignment");
     assert_eq!(shard.log.len(), records + 1);
@@ -92,6 +92,8 @@ fn a_sync_must_fit_the_group() {
             group_id: GROUP.to_owned(),
             generation_id: 1,
             member_id: ids[0].clone(),
+            protocol_type: Some("consumer".to_owned()),
+            protocol_name: Some("range".to_owned()),
             ..Default::default()
         };
         change(&mut request);
@@ -108,7 +110,8 @@ fn a_sync_must_fit_the_group() {
     let other = ErrorCode::INCONSISTENT_GROUP_PROTOCOL;
     assert_eq!(ask(&mut shard, &|r| r.protocol_type = Some("connect".into())), other);
     assert_eq!(ask(&mut shard, &|r| r.protocol_name = Some("sticky".into())), other);
-    assert_eq!(ask(&mut shard, &|r| r.protocol_name = Some("range".into())), ErrorCode::NONE);
+    assert_eq!(ask(&mut shard, &|r| r.protocol_name = None), other);
+    assert_eq!(ask(&mut shard, &|r| r.protocol_type = None), other);
 }
 
 #[test]
@@ -408,4 +411,23 @@ fn descriptions_show_what_was_agreed_only_while_stable() {
     assert_eq!(missing.error_message.as_deref(), Some("Group missing not found."));
     let missing = describe(&mut shard, 5, "missing");
     assert_eq!((missing.error_code, missing.group_state.as_str()), (ErrorCode::NONE, "Dead"));
+}
+
+#[test]
+fn a_member_that_leaves_while_it_waits_is_told() {
+    let mut shard = Shard::new();
+    let ids = [shard.member_id(), shard.member_id()];
+    let joins = ids.clone().map(|id| shard.join(9, &Joiner::new(&id)));
+    shard.leave(&ids[1], None);
+    assert_eq!(shard.joined(joins[1]).error_code, ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(shard.joined(joins[1]).member_id, "");
+    shard.pass(0);
+    assert_eq!(shard.joined(joins[0]).generation_id, 1);
+    let third = shard.join(3, &Joiner::new(""));
+    let first = shard.join(9, &Joiner::new(&ids[0]));
+    let third = shard.joined(third).member_id;
+    assert_eq!(shard.joined(first).generation_id, 2);
+    let waiting = shard.sync(&third, 2, &[]);
+    shard.leave(&third, None);
+    assert_eq!(shard.synced(waiting).error_code, ErrorCode::UNKNOWN_MEMBER_ID);
 }

@@ -177,20 +177,28 @@ impl Shard {
     }
 
     pub(super) fn sync(&mut self, id: &str, generation: i32, assigned: &[String]) -> Ticket {
+        self.sync_in(GROUP, id, generation, assigned)
+    }
+
+    pub(super) fn sync_in(
+        &mut self,
+        group: &str,
+        id: &str,
+        generation: i32,
+        assigned: &[String],
+    ) -> Ticket {
         let assignments = assigned.iter().map(|member_id| SyncGroupRequestAssignment {
             member_id: member_id.clone(),
             assignment: Bytes::from(member_id.clone()),
         });
-        self.send(
-            5,
-            Request::SyncGroup(SyncGroupRequest {
-                group_id: GROUP.to_owned(),
-                generation_id: generation,
-                member_id: id.to_owned(),
-                assignments: assignments.collect(),
-                ..Default::default()
-            }),
-        )
+        let request = SyncGroupRequest {
+            group_id: group.to_owned(),
+            generation_id: generation,
+            member_id: id.to_owned(),
+            assignments: assignments.collect(),
+            ..Default::default()
+        };
+        self.send(4, Request::SyncGroup(request))
     }
 
     pub(super) fn heartbeat(&mut self, id: &str, generation: i32) -> ErrorCode {
@@ -308,6 +316,7 @@ pub(super) fn commit_request(
 /// A member about to join.
 #[derive(Clone, Debug)]
 pub(super) struct Joiner {
+    pub(super) group: String,
     pub(super) id: String,
     pub(super) instance: Option<String>,
     pub(super) session_ms: i32,
@@ -320,6 +329,7 @@ impl Joiner {
     /// A consumer of topic `t`.
     pub(super) fn new(id: &str) -> Self {
         Self {
+            group: GROUP.to_owned(),
             id: id.to_owned(),
             instance: None,
             session_ms: 10_000,
@@ -345,7 +355,7 @@ impl Joiner {
             metadata: metadata.clone(),
         });
         JoinGroupRequest {
-            group_id: GROUP.to_owned(),
+            group_id: self.group.clone(),
             session_timeout_ms: self.session_ms,
             rebalance_timeout_ms: self.rebalance_ms,
             member_id: self.id.clone(),
