@@ -26,9 +26,8 @@ impl RequestHeader {
     ///
     /// The version may be one that is not served: ApiVersions is answered even then (KIP-511).
     pub fn decode_at_start(d: &mut Decoder) -> Result<(ApiKey, Self), DecodeError> {
-        let mut ahead = d.clone();
-        let code = i16::from_be_bytes(ahead.array()?);
-        let version = i16::from_be_bytes(ahead.array()?);
+        let [a, b, c, e] = d.peek()?;
+        let (code, version) = (i16::from_be_bytes([a, b]), i16::from_be_bytes([c, e]));
         let key = ApiKey::from_code(code).ok_or_else(|| d.fail(DecodeErrorKind::ApiKey(code)))?;
         let header = key.spec().request_header(version);
         Ok((key, Self::decode(d, header)?))

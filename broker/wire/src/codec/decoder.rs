@@ -81,6 +81,13 @@ impl Decoder {
         Ok(out)
     }
 
+    /// The next `N` bytes, which stay unread.
+    pub fn peek<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let bytes = self.array()?;
+        self.at -= N;
+        Ok(bytes)
+    }
+
     /// The next `n` bytes as a slice of the frame.
     pub fn slice(&mut self, n: usize) -> Result<Bytes, DecodeError> {
         let from = self.at;
