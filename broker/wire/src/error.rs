@@ -75,7 +75,8 @@ impl DecodeError {
     }
 }
 
-/// A value that cannot be written. Our own fault, or a peer's version that is too old for what must be said.
+/// A value that cannot be written. Our own fault, or a peer's version that is too old for what must
+/// be said.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EncodeError {
     /// The message has no such version.
@@ -86,7 +87,8 @@ pub enum EncodeError {
         /// The version asked for.
         version: i16,
     },
-    /// A field that this version lacks holds something else than its default, and may not be left out.
+    /// A field that this version lacks holds something else than its default, and may not be left
+    /// out.
     #[error("{message} cannot carry {field} in version {version}")]
     Unsupported {
         /// The struct's name.

@@ -42,8 +42,9 @@ impl Uuid {
         Uuid(value.to_be_bytes())
     }
 
-    /// A version 4 id of 16 random bytes. `None` if the bytes make an id that Kafka never gives out, because it is
-    /// reserved or its text would begin with `-` and look like an option: draw again.
+    /// A version 4 id of 16 random bytes. `None` if the bytes make an id that Kafka never gives
+    /// out, because it is reserved or its text would begin with `-` and look like an option: draw
+    /// again.
     pub fn from_random(mut bytes: [u8; 16]) -> Option<Self> {
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;

@@ -1,10 +1,10 @@
 //! Bytes of Kafka's own classes, read and written again.
 //!
-//! A line of `golden/golden.txt` is: message, version, CRC-32C of the text of its fields, bytes in hex. There are up to
-//! four of each version: the defaults, all fields set to something else, all null that may be, and a mixture with
-//! extreme numbers and long strings. The text has all fields in order with their names and values, so that a field
-//! under a wrong name, with a wrong default or of a wrong type of the same size is found too.
-//! `golden/make-golden` writes the file.
+//! A line of `golden/golden.txt` is: message, version, CRC-32C of the text of its fields, bytes in
+//! hex. There are up to four of each version: the defaults, all fields set to something else, all
+//! null that may be, and a mixture with extreme numbers and long strings. The text has all fields
+//! in order with their names and values, so that a field under a wrong name, with a wrong default
+//! or of a wrong type of the same size is found too. `golden/make-golden` writes the file.
 
 use ottla_wire::testing::{Probe, probes};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,5 @@
-//! Decoders on bytes that a hostile or broken peer sends: no panic, and no memory beyond what the bytes are worth.
+//! Decoders on bytes that a hostile or broken peer sends: no panic, and no memory beyond what the
+//! bytes are worth.
 //!
 //! The damage is of one seed and so many rounds, the same in every run; `fuzz/` searches on.
 
@@ -13,8 +14,9 @@ use std::collections::BTreeMap;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Memory that a message of `n` bytes may take while it is decoded, given that the largest struct is so much larger in
-/// memory than on the wire, and that a growing array is copied: this much for each byte, and this much in any case.
+/// Memory that a message of `n` bytes may take while it is decoded, given that the largest struct
+/// is so much larger in memory than on the wire, and that a growing array is copied: this much for
+/// each byte, and this much in any case.
 const FACTOR: usize = 64;
 const BASE: usize = 16 << 10;
 
@@ -75,8 +77,8 @@ fn lying_counts(corpus: &[Seed]) {
     println!("at worst {} bytes of memory a byte: {}", worst.0, worst.1);
 }
 
-/// At every place of every message a count that the bytes behind it could just hold, but these are nonsense: what is
-/// reserved for so many elements must not be more than the bytes are worth.
+/// At every place of every message a count that the bytes behind it could just hold, but these are
+/// nonsense: what is reserved for so many elements must not be more than the bytes are worth.
 fn long_counts(corpus: &[Seed]) {
     const NONSENSE: usize = 40_000;
     for seed in corpus.iter().filter(|seed| seed.bytes.len() < 40) {

@@ -78,8 +78,9 @@ macro_rules! messages {
 /// Versions of messages that both know.
 const VERSIONS: usize = 594;
 
-// Two are left out, `LeaderChangeMessage` and `VotersRecord`: the crate takes their field `version` for the version of
-// the structs in them, and so reads its own bytes wrongly. Golden bytes cover them.
+// Two are left out, `LeaderChangeMessage` and `VotersRecord`: the crate takes their field `version`
+// for the version of the structs in them, and so reads its own bytes wrongly. Golden bytes cover
+// them.
 messages! {
     AddOffsetsToTxnRequest,
     AddOffsetsToTxnResponse,

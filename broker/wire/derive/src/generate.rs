@@ -118,7 +118,8 @@ impl Generator<'_> {
         })
     }
 
-    /// What tests need: values of any shape, and a text of all fields that Kafka's classes can give too.
+    /// What tests need: values of any shape, and a text of all fields that Kafka's classes can give
+    /// too.
     fn sample_impl(&self) -> TokenStream {
         let name = self.name;
         let samples = self.fields.iter().map(|Generated { spec, default }| {

@@ -1,9 +1,9 @@
 //! `#[derive(Message)]`: the struct with its versions, tags and defaults *is* the schema.
 //!
-//! A struct with `#[message(versions = "3-13", flexible = "9+")]` is a message; one without it is a struct inside of
-//! messages, and takes version and flexibility from the message it stands in. Beside the codec the derive gives
-//! `Default`, with Kafka's defaults. Of each field say, with `#[field(...)]`, where it differs from a field that is in
-//! all versions and never null:
+//! A struct with `#[message(versions = "3-13", flexible = "9+")]` is a message; one without it is a
+//! struct inside of messages, and takes version and flexibility from the message it stands in.
+//! Beside the codec the derive gives `Default`, with Kafka's defaults. Of each field say, with
+//! `#[field(...)]`, where it differs from a field that is in all versions and never null:
 //!
 //! | attribute | meaning |
 //! | --- | --- |
@@ -14,8 +14,8 @@
 //! | `ignorable` | left out silently by versions that lack it, even if it is not the default |
 //! | `flexible = "none"` | keeps its old form in flexible versions |
 //!
-//! Invariant: what is generated only calls the codec's functions, field by field in order; no loop, no length and no
-//! memory is managed in generated code. Start reading at [`derive_message`].
+//! Invariant: what is generated only calls the codec's functions, field by field in order; no loop,
+//! no length and no memory is managed in generated code. Start reading at [`derive_message`].
 
 mod attributes;
 mod generate;

@@ -22,7 +22,8 @@ pub struct ResponseHeader {
 }
 
 impl RequestHeader {
-    /// Reads the header at the beginning of a frame, in the version that the request's key and version call for.
+    /// Reads the header at the beginning of a frame, in the version that the request's key and
+    /// version call for.
     ///
     /// The version may be one that is not served: ApiVersions is answered even then (KIP-511).
     pub fn decode_at_start(d: &mut Decoder) -> Result<(ApiKey, Self), DecodeError> {

@@ -1,10 +1,11 @@
 //! The messages, one file an API key, and the table of all keys.
 //!
-//! [`ApiKey`] is the list; [`ApiKey::spec`] says what holds of a key. Everything else said about keys anywhere
-//! (what ApiVersions answers, which header a version has, what is forwarded) comes from the table in `table.rs`.
+//! [`ApiKey`] is the list; [`ApiKey::spec`] says what holds of a key. Everything else said about
+//! keys anywhere (what ApiVersions answers, which header a version has, what is forwarded) comes
+//! from the table in `table.rs`.
 
-// The attributes of a field say what the protocol says of it; a sentence for each of 1,650 fields would only repeat
-// its name.
+// The attributes of a field say what the protocol says of it; a sentence for each of 1,650 fields
+// would only repeat its name.
 #![allow(missing_docs)]
 
 pub mod add_offsets_to_txn;

@@ -60,10 +60,11 @@ impl ApiSpec {
         self.traits & CLUSTER_ACTION != 0
     }
 
-    /// The versions that ApiVersions answers on a listener. GetTelemetrySubscriptions and PushTelemetry are to be left
-    /// out where nothing receives telemetry (KIP-714).
+    /// The versions that ApiVersions answers on a listener. GetTelemetrySubscriptions and
+    /// PushTelemetry are to be left out where nothing receives telemetry (KIP-714).
     pub fn advertised(&self, listener: Listener) -> Option<Versions> {
-        // Old versions of librdkafka look at Produce 0 to choose the compression, and so Kafka says that it has it.
+        // Old versions of librdkafka look at Produce 0 to choose the compression, and so Kafka says
+        // that it has it.
         let from = if self.key == ApiKey::Produce { 0 } else { self.stable.min };
         self.is_on(listener).then(|| Versions::new(from, self.stable.max))
     }
@@ -75,7 +76,8 @@ impl ApiSpec {
 
     /// The version of the header before a response of this version.
     pub const fn response_header(&self, version: i16) -> i16 {
-        // A client that does not know the server yet must be able to read the answer to ApiVersions (KIP-511).
+        // A client that does not know the server yet must be able to read the answer to ApiVersions
+        // (KIP-511).
         let flexible = self.flexible.contains(version) && !matches!(self.key, ApiKey::ApiVersions);
         if flexible { 1 } else { 0 }
     }
@@ -98,7 +100,10 @@ pub trait Response: Message {
 }
 
 macro_rules! apis {
-    ($($key:literal $name:ident: $module:ident::{$request:ident, $response:ident}, $min:literal..=$max:literal, $traits:expr;)*) => {
+    ($(
+        $key:literal $name:ident: $module:ident::{$request:ident, $response:ident},
+        $min:literal..=$max:literal, $traits:expr;
+    )*) => {
         /// The key of an API.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(i16)]

@@ -4,10 +4,12 @@ use super::{Layout, Nullable, Value};
 use crate::{DecodeError, DecodeErrorKind};
 use bytes::Bytes;
 
-/// The longest string in bytes, in either form; Kafka refuses longer ones when reading and when writing.
+/// The longest string in bytes, in either form; Kafka refuses longer ones when reading and when
+/// writing.
 pub const MAX_STRING: usize = i16::MAX as usize;
 
-/// Array elements for which memory is reserved without looking at the bytes left, in bytes of memory.
+/// Array elements for which memory is reserved without looking at the bytes left, in bytes of
+/// memory.
 const FREE_RESERVE: usize = 4096;
 
 /// A cursor over one frame. Fields of bytes and records are slices of the frame, not copies.
@@ -126,8 +128,8 @@ impl Decoder {
         Err(self.fail(DecodeErrorKind::Varint))
     }
 
-    /// A length of a string (two bytes), or of bytes or an array (four bytes), or compact (varint of the length plus one).
-    /// `None` is null.
+    /// A length of a string (two bytes), or of bytes or an array (four bytes), or compact (varint
+    /// of the length plus one). `None` is null.
     fn length(&mut self, layout: Layout, short: Width) -> Result<Option<usize>, DecodeError> {
         let at = self.at;
         let n = match (layout.flexible, short) {
@@ -211,12 +213,14 @@ impl Decoder {
         T::read_tagged(self, layout)
     }
 
-    /// The tagged fields behind a struct. `known` reads a field whose tag it knows and says true; others are skipped.
+    /// The tagged fields behind a struct. `known` reads a field whose tag it knows and says true;
+    /// others are skipped.
     pub fn tags(
         &mut self,
         known: &mut dyn FnMut(&mut Decoder, u32) -> Result<bool, DecodeError>,
     ) -> Result<(), DecodeError> {
-        // No bound on the count is needed: each field takes two bytes at least, or the frame's end stops the loop.
+        // No bound on the count is needed: each field takes two bytes at least, or the frame's end
+        // stops the loop.
         for _ in 0..self.uvarint()? {
             let tag = self.uvarint()?;
             let size = self.uvarint()? as usize;
@@ -248,8 +252,9 @@ enum Width {
     Four,
 }
 
-/// How many elements to reserve memory for: never more memory than there are bytes left, a small array apart.
-/// An array whose elements are larger in memory than on the wire grows while its bytes are read.
+/// How many elements to reserve memory for: never more memory than there are bytes left, a small
+/// array apart. An array whose elements are larger in memory than on the wire grows while its bytes
+/// are read.
 fn reserve(count: usize, left: usize, size: usize) -> usize {
     count.min(left.max(FREE_RESERVE) / size.max(1))
 }

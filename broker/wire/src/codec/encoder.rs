@@ -209,7 +209,8 @@ impl Encoder {
         tags
     }
 
-    /// Ends the tagged fields behind a struct. No struct declares more than 127, so that the count is one byte.
+    /// Ends the tagged fields behind a struct. No struct declares more than 127, so that the count
+    /// is one byte.
     pub fn close_tags(&mut self, tags: Tags) {
         debug_assert!(tags.count < 0x80);
         if let Some(count) = self.buf.get_mut(tags.at) {

@@ -1,7 +1,7 @@
 //! The codec: [`Decoder`] and [`Encoder`], and the traits that the derived code is written against.
 //!
-//! A message is a [`Message`]; the structs inside it are [`Struct`]s, which know no version of their own and take the
-//! [`Layout`] from the message they stand in.
+//! A message is a [`Message`]; the structs inside it are [`Struct`]s, which know no version of
+//! their own and take the [`Layout`] from the message they stand in.
 
 mod decoder;
 mod encoder;
@@ -25,13 +25,16 @@ pub trait Message: Default + Clone + PartialEq + Debug {
     const NAME: &'static str;
     /// The versions which exist.
     const VERSIONS: Versions;
-    /// The versions with compact lengths and tagged fields ([`Versions::NONE`] where there are none; KIP-482).
+    /// The versions with compact lengths and tagged fields ([`Versions::NONE`] where there are
+    /// none; KIP-482).
     const FLEXIBLE: Versions;
 
-    /// Reads one message and leaves the decoder behind its last byte; see [`Decoder::remaining`] for bytes left over.
+    /// Reads one message and leaves the decoder behind its last byte; see [`Decoder::remaining`]
+    /// for bytes left over.
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError>;
 
-    /// Writes the message. A field that this version lacks must hold its default, unless it is ignorable.
+    /// Writes the message. A field that this version lacks must hold its default, unless it is
+    /// ignorable.
     ///
     /// After an error the encoder holds a torn message and is to be dropped.
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError>;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 pub enum Records {
     /// The batches. A decoded message holds a slice of its frame.
     Bytes(Bytes),
-    /// So many bytes, sent from a file at this place of the frame; see [`super::Encoder::finish`]. Never decoded.
+    /// So many bytes, sent from a file at this place of the frame; see [`super::Encoder::finish`].
+    /// Never decoded.
     Hole(u32),
 }
 

@@ -3,7 +3,7 @@
 use crate::Message;
 use bytes::Bytes;
 
-/// See [`super`].
+/// The metadata of a member in JoinGroup; its version stands before it in two bytes.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0-3")]
 pub struct ConsumerProtocolSubscription {
@@ -27,7 +27,7 @@ pub struct ConsumerProtocolSubscriptionTopicPartition {
     pub partitions: Vec<i32>,
 }
 
-/// See [`super`].
+/// The assignment of a member in SyncGroup; its version stands before it in two bytes.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0-3")]
 pub struct ConsumerProtocolAssignment {

@@ -2,21 +2,22 @@
 
 use crate::Message;
 
-/// See [`super`].
+/// What follows the version in the key of a control record.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0")]
 pub struct ControlRecordTypeSchema {
     pub r#type: i16,
 }
 
-/// See [`super`].
+/// The value of a COMMIT or ABORT control record.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0")]
 pub struct EndTxnMarker {
     pub coordinator_epoch: i32,
 }
 
-/// See [`super`].
+/// A `.snapshot` file of producers; its version stands before it, and its CRC covers what follows
+/// the CRC.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "1")]
 pub struct ProducerSnapshot {

@@ -2,7 +2,7 @@
 
 use crate::Message;
 
-/// See [`super`].
+/// The principal of a forwarded request in Envelope; its version stands before it in two bytes.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0", flexible = "0+")]
 pub struct DefaultPrincipalData {

@@ -2,7 +2,8 @@
 
 use crate::{Message, Uuid};
 
-/// See [`super`].
+/// The file `quorum-state`, as JSON there: version 0 for static voters, version 1 for dynamic ones
+/// (KIP-853).
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0-1", flexible = "0+")]
 pub struct QuorumStateData {
@@ -29,7 +30,8 @@ pub struct QuorumStateDataVoter {
     pub voter_id: i32,
 }
 
-/// See [`super`].
+/// The value of a LEADER_CHANGE control record: a new leader of the metadata quorum, and who voted
+/// for it.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0-1", flexible = "0+")]
 pub struct LeaderChangeMessage {
@@ -47,7 +49,7 @@ pub struct LeaderChangeMessageVoter {
     pub voter_directory_id: Uuid,
 }
 
-/// See [`super`].
+/// The value of the SNAPSHOT_HEADER control record, which begins a metadata snapshot.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0", flexible = "0+")]
 pub struct SnapshotHeaderRecord {
@@ -55,14 +57,14 @@ pub struct SnapshotHeaderRecord {
     pub last_contained_log_timestamp: i64,
 }
 
-/// See [`super`].
+/// The value of the SNAPSHOT_FOOTER control record, which ends a metadata snapshot.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0", flexible = "0+")]
 pub struct SnapshotFooterRecord {
     pub version: i16,
 }
 
-/// See [`super`].
+/// The value of a KRAFT_VERSION control record: the level of `kraft.version` from here on.
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0", flexible = "0+")]
 pub struct KRaftVersionRecord {
@@ -70,7 +72,7 @@ pub struct KRaftVersionRecord {
     pub kraft_version: i16,
 }
 
-/// See [`super`].
+/// The value of a KRAFT_VOTERS control record: all voters from here on (KIP-853).
 #[derive(Debug, Clone, PartialEq, Message)]
 #[message(versions = "0", flexible = "0+")]
 pub struct VotersRecord {

@@ -1,7 +1,8 @@
-//! What a fuzzer calls: each function takes any bytes, and panics if a law of decoding does not hold.
+//! What a fuzzer calls: each function takes any bytes, and panics if a law of decoding does not
+//! hold.
 //!
-//! The law: a decoder answers with a value or an error, and a value it gives can be encoded in the same version and
-//! decodes to itself.
+//! The law: a decoder answers with a value or an error, and a value it gives can be encoded in the
+//! same version and decodes to itself.
 
 use super::{Probe, probes};
 use crate::api::header::RequestHeader;

@@ -6,7 +6,8 @@ pub struct Mutator {
     state: u64,
 }
 
-/// Numbers that lie at the edge of something, as the four bytes of a count or a length, or as a varint.
+/// Numbers that lie at the edge of something, as the four bytes of a count or a length, or as a
+/// varint.
 const EDGES: [&[u8]; 10] = [
     &[0x7f, 0xff, 0xff, 0xff],
     &[0x80, 0, 0, 0],

@@ -30,7 +30,8 @@ pub struct Probe {
 pub struct Sampled {
     /// The sample's bytes.
     pub bytes: Bytes,
-    /// What came of decoding them: an error, or bytes left over and whether the message is the sample.
+    /// What came of decoding them: an error, or bytes left over and whether the message is the
+    /// sample.
     pub decoded: Result<(usize, bool), DecodeError>,
 }
 

@@ -64,7 +64,8 @@ pub trait Sample: Sized {
 
     /// Appends the value's text: all fields of a struct, in order, present in the layout or not.
     ///
-    /// Names have neither underscores nor capitals, so that the text is the same as that of Kafka's class.
+    /// Names have neither underscores nor capitals, so that the text is the same as that of Kafka's
+    /// class.
     fn dump(&self, out: &mut String);
 }
 

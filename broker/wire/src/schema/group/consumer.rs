@@ -127,7 +127,8 @@ pub struct ClassicMemberMetadata {
     pub supported_protocols: Vec<ClassicProtocol>,
 }
 
-/// One element of `classic_member_metadata.supported_protocols` in [`ConsumerGroupMemberMetadataValue`].
+/// One element of `classic_member_metadata.supported_protocols` in
+/// [`ConsumerGroupMemberMetadataValue`].
 #[derive(Debug, Clone, PartialEq, Message)]
 pub struct ClassicProtocol {
     pub name: String,

@@ -15,7 +15,8 @@ use super::family::coordinator_records;
 coordinator_records! {
     /// The key of any record of `__consumer_offsets`.
     GroupKey,
-    /// The value of any record of `__consumer_offsets`; a record without a value deletes what its key names.
+    /// The value of any record of `__consumer_offsets`; a record without a value deletes what its
+    /// key names.
     GroupValue
     {
         0 LegacyOffsetCommit(LegacyOffsetCommitKey, LegacyOffsetCommitValue),

@@ -15,7 +15,8 @@ pub use transaction::*;
 use super::family::framed_records;
 
 framed_records! {
-    /// Any record of the metadata log, as the value of a record in a batch; the keys there are null.
+    /// Any record of the metadata log, as the value of a record in a batch; the keys there are
+    /// null.
     MetadataRecord {
         0 RegisterBroker(RegisterBrokerRecord),
         1 UnregisterBroker(UnregisterBrokerRecord),

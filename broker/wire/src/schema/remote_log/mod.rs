@@ -7,7 +7,8 @@ pub use record::*;
 use super::family::framed_records;
 
 framed_records! {
-    /// Any record of `__remote_log_metadata`, as the value of a record in a batch; the keys there are null.
+    /// Any record of `__remote_log_metadata`, as the value of a record in a batch; the keys there
+    /// are null.
     RemoteLogRecord {
         0 RemoteLogSegmentMetadata(RemoteLogSegmentMetadataRecord),
         1 RemoteLogSegmentMetadataUpdate(RemoteLogSegmentMetadataUpdateRecord),

@@ -63,7 +63,8 @@ pub struct RemoteLogSegmentMetadataUpdateRemoteLogSegmentIdEntry {
     pub id: Uuid,
 }
 
-/// The value of `remote_log_segment_id.topic_id_partition` in [`RemoteLogSegmentMetadataUpdateRecord`].
+/// The value of `remote_log_segment_id.topic_id_partition` in
+/// [`RemoteLogSegmentMetadataUpdateRecord`].
 #[derive(Debug, Clone, PartialEq, Message)]
 pub struct RemoteLogSegmentMetadataUpdateTopicIdPartitionEntry {
     pub name: String,

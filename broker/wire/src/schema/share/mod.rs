@@ -9,7 +9,8 @@ use super::family::coordinator_records;
 coordinator_records! {
     /// The key of any record of `__share_group_state`.
     ShareKey,
-    /// The value of any record of `__share_group_state`; a record without a value deletes what its key names.
+    /// The value of any record of `__share_group_state`; a record without a value deletes what its
+    /// key names.
     ShareValue
     {
         0 ShareSnapshot(ShareSnapshotKey, ShareSnapshotValue),

@@ -9,7 +9,8 @@ use super::family::coordinator_records;
 coordinator_records! {
     /// The key of any record of `__transaction_state`.
     TxnKey,
-    /// The value of any record of `__transaction_state`; a record without a value deletes what its key names.
+    /// The value of any record of `__transaction_state`; a record without a value deletes what its
+    /// key names.
     TxnValue
     {
         0 TransactionLog(TransactionLogKey, TransactionLogValue),
