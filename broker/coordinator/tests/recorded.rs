@@ -345,6 +345,15 @@ fn marker(words: &[&str]) -> TxnMarker {
     }
 }
 
+fn line(line: &'static str) -> GroupRecord {
+    let words: Vec<&str> = line.split(' ').collect();
+    match words[0] {
+        "record" => record(&words),
+        "marker" => GroupRecord::Marker(marker(&words)),
+        other => panic!("a line {other} in the log"),
+    }
+}
+
 fn record(words: &[&str]) -> GroupRecord {
     let id: i64 = words[1].parse().expect("a producer id");
     let epoch = words[2].parse().expect("an epoch");
@@ -357,12 +366,7 @@ fn record(words: &[&str]) -> GroupRecord {
 fn recorded() -> (Vec<Vec<&'static str>>, Vec<GroupRecord>) {
     let (played, log) = RECORDED.split_once("# the log\n").expect("a log at the end");
     let words = |line: &'static str| line.split(' ').collect::<Vec<_>>();
-    let log = log.lines().map(words).map(|line| match line[0] {
-        "record" => record(&line),
-        "marker" => GroupRecord::Marker(marker(&line)),
-        other => panic!("a line {other} in the log"),
-    });
-    (played.lines().map(words).collect(), log.collect())
+    (played.lines().map(words).collect(), log.lines().map(line).collect())
 }
 
 fn play() -> Shard {
@@ -480,4 +484,33 @@ fn a_replay_of_kafkas_log_makes_the_state_of_the_machine() {
     let ours = play().state;
     assert_eq!((replayed.groups(), replayed.offsets()), (ours.groups(), ours.offsets()));
     assert_eq!(replayed.skipped(), 0);
+}
+
+/// Groups of the consumer, share and later types, written by Kafka: the offsets are taken, the
+/// rest is skipped and counted.
+#[test]
+fn records_of_other_group_types_are_skipped() {
+    let log = include_str!("recorded/modern-4.3.1.txt");
+    let mut state = GroupState::default();
+    let mut kinds = std::collections::BTreeSet::new();
+    for line in log.lines().filter(|line| !line.starts_with('#')).map(line) {
+        if let GroupRecord::Unknown { kind } = line {
+            kinds.insert(kind);
+        }
+        GroupMachine::apply(&mut state, &line);
+    }
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [3, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15]);
+    assert!(state.skipped() > 20);
+    assert!(state.offsets() > 0);
+}
+
+#[test]
+fn a_newer_record_is_skipped_and_a_broken_one_refused() {
+    let unknown = GroupRecord::decode(None, bytes("7fff0001"), Some(bytes("00")));
+    assert_eq!(unknown, Ok(GroupRecord::Unknown { kind: 0x7fff }));
+    let newer = GroupRecord::decode(None, bytes("0002000161"), Some(bytes("0063")));
+    assert_eq!(newer, Ok(GroupRecord::Unknown { kind: 2 }));
+    assert!(GroupRecord::decode(None, bytes("000200"), None).is_err());
+    assert!(GroupRecord::decode(None, bytes("0002000161"), Some(bytes("000300"))).is_err());
+    assert!(GroupRecord::decode(None, bytes("00"), None).is_err());
 }

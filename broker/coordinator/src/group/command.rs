@@ -87,9 +87,9 @@ pub enum Request {
     PartitionsDeleted(Vec<DeletedTopic>),
     /// The end of a producer's transaction in this partition.
     CompleteTransaction(TxnMarker),
-    /// New settings. They hold from here on.
+    /// New settings. They hold from here on. The shell's first command after a replay.
     Configure(GroupSettings),
-    /// Time has passed. The shell sends one at once after replay, and at `wake_at`.
+    /// Time has passed. The shell sends one at `wake_at`.
     Tick,
 }
 

@@ -8,6 +8,7 @@
 //! Start reading at [`GroupMachine`], then `classic/mod.rs` and `offsets/mod.rs`.
 
 mod admin;
+mod census;
 mod classic;
 mod command;
 mod members;
@@ -25,6 +26,7 @@ use ottla_machine::{Decision, Machine, Ticket, Time};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::heartbeat::HeartbeatResponse;
 
+pub use self::census::{Census, CommittedOffset};
 pub use self::command::{Command, Context, DeletedTopic, Effect, Reply, Request, Stability};
 pub use self::record::{GroupRecord, Producer, TxnMarker, TxnOutcome};
 pub use self::settings::GroupSettings;
@@ -35,8 +37,8 @@ use self::turn::Turn;
 
 /// The machine of one partition of `__consumer_offsets`.
 ///
-/// A shell that replayed the log sends [`Request::Configure`] and then [`Request::Tick`]: the
-/// sessions of the members begin then. It owes `NOT_COORDINATOR` to every request that has no
+/// A shell that replayed the log sends [`Request::Configure`] before anything else: the sessions of
+/// the members begin then. It owes `NOT_COORDINATOR` to every request that has no
 /// reply yet when it drops the machine.
 #[derive(Debug)]
 pub struct GroupMachine;
@@ -56,8 +58,11 @@ impl Machine for GroupMachine {
         ticket: Ticket,
         command: Command,
     ) -> Decision<Self> {
-        let woken = waits.wake(state, time);
         let Command { context, request } = command;
+        if let Request::Configure(settings) = &request {
+            waits.configure(settings.clone(), time);
+        }
+        let woken = waits.wake(state, time);
         let mut decision = match request {
             Request::JoinGroup { request, fresh } => {
                 waits.join(state, time, ticket, &context, request, fresh)
@@ -98,10 +103,7 @@ impl Machine for GroupMachine {
                 records: vec![GroupRecord::Marker(marker)],
                 ..Decision::reply(ticket, Reply::Done)
             },
-            Request::Configure(settings) => {
-                waits.settings = settings;
-                Decision::reply(ticket, Reply::Done)
-            }
+            Request::Configure(_) => Decision::reply(ticket, Reply::Done),
             Request::Tick => waits.tick(state, time, ticket),
         };
         decision.records.splice(0..0, woken.records);

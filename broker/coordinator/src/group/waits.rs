@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ottla_machine::Mono;
+use ottla_machine::{Mono, Time};
 
 use super::classic::ClassicGroup;
 use super::settings::GroupSettings;
@@ -36,5 +36,12 @@ impl GroupWaits {
     #[must_use]
     pub fn new(settings: GroupSettings) -> Self {
         Self { settings, ..Self::default() }
+    }
+
+    /// Takes new settings; a search for expired offsets that would now come sooner, does.
+    pub(super) fn configure(&mut self, settings: GroupSettings, time: Time) {
+        let next = time.mono.plus_ms(settings.offsets_retention_check_interval_ms);
+        self.cleanup.due = self.cleanup.due.min(next);
+        self.settings = settings;
     }
 }

@@ -21,47 +21,46 @@ use crate::group::{
     Reply, Request, Stability,
 };
 
-pub(super) const GROUP: &str = "g";
+pub(crate) const GROUP: &str = "g";
 const WALL_ORIGIN: i64 = 1_700_000_000_000;
 
 /// The shell.
 #[derive(Debug, Default)]
-pub(super) struct Shard {
-    pub(super) state: GroupState,
-    pub(super) waits: GroupWaits,
-    pub(super) log: Vec<GroupRecord>,
-    pub(super) replies: BTreeMap<Ticket, Reply>,
-    pub(super) effects: Vec<Effect>,
-    pub(super) asked: BTreeSet<Ticket>,
-    pub(super) now: u64,
-    pub(super) wake_at: Option<Mono>,
+pub(crate) struct Shard {
+    pub(crate) state: GroupState,
+    pub(crate) waits: GroupWaits,
+    pub(crate) log: Vec<GroupRecord>,
+    pub(crate) replies: BTreeMap<Ticket, Reply>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) asked: BTreeSet<Ticket>,
+    pub(crate) now: u64,
+    pub(crate) wake_at: Option<Mono>,
     tickets: u64,
 }
 
 impl Shard {
     /// A shard whose groups do not wait for more members than there are.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(GroupSettings { initial_rebalance_delay_ms: 0, ..GroupSettings::default() })
     }
 
-    pub(super) fn with(settings: GroupSettings) -> Self {
+    pub(crate) fn with(settings: GroupSettings) -> Self {
         let mut shard = Self::default();
         shard.ask(Request::Configure(settings));
-        shard.ask(Request::Tick);
         shard
     }
 
-    pub(super) fn time(&self) -> Time {
+    pub(crate) fn time(&self) -> Time {
         let wall_ms = WALL_ORIGIN + i64::try_from(self.now).expect("a short test");
         Time { mono: Mono(self.now), wall_ms }
     }
 
-    pub(super) fn wall_ms(&self) -> i64 {
+    pub(crate) fn wall_ms(&self) -> i64 {
         self.time().wall_ms
     }
 
     /// Asks in a version, and gives the ticket.
-    pub(super) fn send(&mut self, version: i16, request: Request) -> Ticket {
+    pub(crate) fn send(&mut self, version: i16, request: Request) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.asked.insert(ticket);
@@ -89,17 +88,17 @@ impl Shard {
     }
 
     /// Asks and expects the answer at once.
-    pub(super) fn ask_as(&mut self, version: i16, request: Request) -> Reply {
+    pub(crate) fn ask_as(&mut self, version: i16, request: Request) -> Reply {
         let ticket = self.send(version, request);
         self.replies.get(&ticket).cloned().expect("an answer at once")
     }
 
-    pub(super) fn ask(&mut self, request: Request) -> Reply {
+    pub(crate) fn ask(&mut self, request: Request) -> Reply {
         self.ask_as(9, request)
     }
 
     /// Lets time pass, with a tick whenever the machine wants one.
-    pub(super) fn pass(&mut self, ms: u64) {
+    pub(crate) fn pass(&mut self, ms: u64) {
         let end = self.now + ms;
         while let Some(Mono(at)) = self.wake_at.filter(|at| at.0 <= end) {
             self.now = self.now.max(at);
@@ -109,7 +108,7 @@ impl Shard {
     }
 
     /// Drops what is in memory and replays the log.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let settings = self.waits.settings.clone();
         let mut state = GroupState::default();
         for record in &self.log {
@@ -117,23 +116,23 @@ impl Shard {
         }
         assert_eq!(state, self.state, "a replay makes the same state");
         self.state = state;
-        self.waits = GroupWaits::new(settings);
+        self.waits = GroupWaits::default();
         self.asked.retain(|ticket| self.replies.contains_key(ticket));
-        self.send(0, Request::Tick);
+        self.send(0, Request::Configure(settings));
     }
 
-    pub(super) fn reply(&self, ticket: Ticket) -> Option<&Reply> {
+    pub(crate) fn reply(&self, ticket: Ticket) -> Option<&Reply> {
         self.replies.get(&ticket)
     }
 
-    pub(super) fn joined(&self, ticket: Ticket) -> JoinGroupResponse {
+    pub(crate) fn joined(&self, ticket: Ticket) -> JoinGroupResponse {
         match self.reply(ticket) {
             Some(Reply::JoinGroup(response)) => response.clone(),
             other => panic!("no answer to a join: {other:?}"),
         }
     }
 
-    pub(super) fn synced(&self, ticket: Ticket) -> SyncGroupResponse {
+    pub(crate) fn synced(&self, ticket: Ticket) -> SyncGroupResponse {
         match self.reply(ticket) {
             Some(Reply::SyncGroup(response)) => response.clone(),
             other => panic!("no answer to a sync: {other:?}"),
@@ -141,20 +140,20 @@ impl Shard {
     }
 
     /// The first half of a join as clients do it: gives the id to come back with.
-    pub(super) fn member_id(&mut self) -> String {
+    pub(crate) fn member_id(&mut self) -> String {
         let ticket = self.join(9, &Joiner::new(""));
         let response = self.joined(ticket);
         assert_eq!(response.error_code, ErrorCode::MEMBER_ID_REQUIRED);
         response.member_id
     }
 
-    pub(super) fn join(&mut self, version: i16, joiner: &Joiner) -> Ticket {
+    pub(crate) fn join(&mut self, version: i16, joiner: &Joiner) -> Ticket {
         let fresh = u128::from(self.tickets) << 64 | 0xabcd;
         self.send(version, Request::JoinGroup { request: joiner.request(), fresh })
     }
 
     /// Joins `count` new members and makes the group stable; gives their ids, the leader first.
-    pub(super) fn stable(&mut self, count: usize) -> Vec<String> {
+    pub(crate) fn stable(&mut self, count: usize) -> Vec<String> {
         let ids: Vec<String> = (0..count).map(|_| self.member_id()).collect();
         let tickets: Vec<Ticket> = ids.iter().map(|id| self.join(9, &Joiner::new(id))).collect();
         self.pass(self.waits.settings.initial_rebalance_delay_ms);
@@ -167,7 +166,7 @@ impl Shard {
     }
 
     /// Syncs all members, each assigned its own name.
-    pub(super) fn sync_all(&mut self, ids: &[String], generation: i32) {
+    pub(crate) fn sync_all(&mut self, ids: &[String], generation: i32) {
         let tickets: Vec<Ticket> = ids.iter().map(|id| self.sync(id, generation, ids)).collect();
         for (id, ticket) in ids.iter().zip(tickets) {
             let response = self.synced(ticket);
@@ -176,11 +175,11 @@ impl Shard {
         }
     }
 
-    pub(super) fn sync(&mut self, id: &str, generation: i32, assigned: &[String]) -> Ticket {
+    pub(crate) fn sync(&mut self, id: &str, generation: i32, assigned: &[String]) -> Ticket {
         self.sync_in(GROUP, id, generation, assigned)
     }
 
-    pub(super) fn sync_in(
+    pub(crate) fn sync_in(
         &mut self,
         group: &str,
         id: &str,
@@ -201,11 +200,11 @@ impl Shard {
         self.send(4, Request::SyncGroup(request))
     }
 
-    pub(super) fn heartbeat(&mut self, id: &str, generation: i32) -> ErrorCode {
+    pub(crate) fn heartbeat(&mut self, id: &str, generation: i32) -> ErrorCode {
         self.heartbeat_as(id, None, generation)
     }
 
-    pub(super) fn heartbeat_as(
+    pub(crate) fn heartbeat_as(
         &mut self,
         id: &str,
         instance: Option<&str>,
@@ -223,7 +222,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn leave(&mut self, id: &str, instance: Option<&str>) -> LeaveGroupResponse {
+    pub(crate) fn leave(&mut self, id: &str, instance: Option<&str>) -> LeaveGroupResponse {
         let member = MemberIdentity {
             member_id: id.to_owned(),
             group_instance_id: instance.map(str::to_owned),
@@ -241,7 +240,7 @@ impl Shard {
     }
 
     /// Commits one offset of partition 0, from outside when `member` is empty.
-    pub(super) fn commit(
+    pub(crate) fn commit(
         &mut self,
         member: &str,
         generation: i32,
@@ -256,7 +255,7 @@ impl Shard {
     }
 
     /// The committed offset of partition 0, and the error.
-    pub(super) fn fetch(&mut self, topic: &str, stability: Stability) -> (i64, ErrorCode) {
+    pub(crate) fn fetch(&mut self, topic: &str, stability: Stability) -> (i64, ErrorCode) {
         let group = OffsetFetchRequestGroup {
             group_id: GROUP.to_owned(),
             topics: Some(vec![fetch_topic(topic)]),
@@ -272,7 +271,7 @@ impl Shard {
     }
 
     /// The name of the group's state.
-    pub(super) fn phase(&mut self) -> String {
+    pub(crate) fn phase(&mut self) -> String {
         match self.ask_as(5, Request::DescribeGroups(vec![GROUP.to_owned()])) {
             Reply::DescribeGroups(groups) => groups[0].group_state.clone(),
             other => panic!("not a description: {other:?}"),
@@ -280,7 +279,7 @@ impl Shard {
     }
 }
 
-pub(super) fn fetch_topic(name: &str) -> ottla_wire::api::offset_fetch::OffsetFetchRequestTopics {
+pub(crate) fn fetch_topic(name: &str) -> ottla_wire::api::offset_fetch::OffsetFetchRequestTopics {
     ottla_wire::api::offset_fetch::OffsetFetchRequestTopics {
         name: name.to_owned(),
         partition_indexes: vec![0],
@@ -288,7 +287,7 @@ pub(super) fn fetch_topic(name: &str) -> ottla_wire::api::offset_fetch::OffsetFe
     }
 }
 
-pub(super) fn commit_request(
+pub(crate) fn commit_request(
     group: &str,
     member: &str,
     generation: i32,
@@ -315,19 +314,19 @@ pub(super) fn commit_request(
 
 /// A member about to join.
 #[derive(Clone, Debug)]
-pub(super) struct Joiner {
-    pub(super) group: String,
-    pub(super) id: String,
-    pub(super) instance: Option<String>,
-    pub(super) session_ms: i32,
-    pub(super) rebalance_ms: i32,
-    pub(super) kind: String,
-    pub(super) protocols: Vec<(String, Bytes)>,
+pub(crate) struct Joiner {
+    pub(crate) group: String,
+    pub(crate) id: String,
+    pub(crate) instance: Option<String>,
+    pub(crate) session_ms: i32,
+    pub(crate) rebalance_ms: i32,
+    pub(crate) kind: String,
+    pub(crate) protocols: Vec<(String, Bytes)>,
 }
 
 impl Joiner {
     /// A consumer of topic `t`.
-    pub(super) fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self {
             group: GROUP.to_owned(),
             id: id.to_owned(),
@@ -339,11 +338,11 @@ impl Joiner {
         }
     }
 
-    pub(super) fn of_instance(instance: &str) -> Self {
+    pub(crate) fn of_instance(instance: &str) -> Self {
         Self { instance: Some(instance.to_owned()), ..Self::new("") }
     }
 
-    pub(super) fn knowing(self, names: &[&str]) -> Self {
+    pub(crate) fn knowing(self, names: &[&str]) -> Self {
         let protocols =
             names.iter().map(|name| ((*name).to_owned(), Bytes::from_static(b"m"))).collect();
         Self { protocols, ..self }

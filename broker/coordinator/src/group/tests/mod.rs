@@ -1,7 +1,7 @@
 //! The rules of groups, one by one, and laws that hold whatever happens.
 
 mod classic;
-mod harness;
+pub(crate) mod harness;
 mod laws;
 mod offsets;
 mod scale;
