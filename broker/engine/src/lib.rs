@@ -14,6 +14,7 @@ mod env;
 mod error;
 mod fetch;
 mod flush;
+mod housekeeping;
 mod ids;
 mod partition;
 mod pool;
@@ -29,6 +30,7 @@ pub use dirs::{LogDir, LogDirs};
 pub use env::{Clock, SystemClock};
 pub use error::EngineError;
 pub use fetch::{Fetch, FetchItem, FetchParams, Fetched, ParkedFetch, fetch};
+pub use housekeeping::Housekeeping;
 pub use ids::PartitionId;
 pub use partition::{
     Ack, AppendHow, Appended, Lead, OffsetAt, OffsetQuery, Partition, Read, ReadAsk,

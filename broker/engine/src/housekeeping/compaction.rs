@@ -1,0 +1,147 @@
+//! Compaction: which log next, and how fast.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ottla_config::keys;
+use ottla_log::clean::{Cleaner, Go, Governor};
+use ottla_log::plan::clean::Dirt;
+use parking_lot::Mutex;
+use tracing::{error, info};
+
+use super::{House, Stop};
+use crate::ids::PartitionId;
+use crate::partition::Partition;
+
+/// The logs that are being compacted, and those that cannot be.
+#[derive(Debug, Default)]
+pub(super) struct Register(Mutex<Marks>);
+
+#[derive(Debug, Default)]
+struct Marks {
+    busy: BTreeSet<PartitionId>,
+    /// Those where it failed; they are left alone until a restart, as Kafka does.
+    failed: BTreeSet<PartitionId>,
+}
+
+impl House {
+    /// A cleaner with its share of the memory for keys.
+    pub(super) fn cleaner(&self, threads: usize) -> Cleaner {
+        let config = self.config.load();
+        let memory = config.get(keys::LOG_CLEANER_DEDUPE_BUFFER_SIZE);
+        let memory = usize::try_from(memory).unwrap_or(usize::MAX) / threads.max(1);
+        Cleaner::new(memory, config.get(keys::LOG_CLEANER_IO_BUFFER_LOAD_FACTOR))
+    }
+
+    pub(super) fn compact_for_ever(&self, threads: usize) {
+        let mut cleaner = self.cleaner(threads);
+        loop {
+            if self.compact_one(&mut cleaner) {
+                if self.stop.is_set() {
+                    return;
+                }
+                continue;
+            }
+            let rest = self.config.load().get(keys::LOG_CLEANER_BACKOFF_MS);
+            let rest = Duration::from_millis(u64::try_from(rest).unwrap_or(0).max(1));
+            if self.stop.sleep(rest) {
+                return;
+            }
+        }
+    }
+
+    /// Compacts the log that needs it most. False if none needs it.
+    pub(super) fn compact_one(&self, cleaner: &mut Cleaner) -> bool {
+        let Some((partition, dirt)) = self.dirtiest() else { return false };
+        self.compact(cleaner, &partition, &dirt);
+        self.compacting.0.lock().busy.remove(&partition.id());
+        true
+    }
+
+    /// The log with the largest dirty share among those that are due; marked as busy.
+    fn dirtiest(&self) -> Option<(Arc<Partition>, Dirt)> {
+        let now = self.core.clock().wall_ms();
+        let mut marks = self.compacting.0.lock();
+        let mut best: Option<(Arc<Partition>, Dirt)> = None;
+        for partition in self.replicas.all() {
+            let (log, id) = (partition.log(), partition.id());
+            let settings = log.settings();
+            if !settings.cleanup.compacts()
+                || marks.busy.contains(&id)
+                || marks.failed.contains(&id)
+            {
+                continue;
+            }
+            let point = partition.dir().files().cleaner_point(log.name());
+            let Ok(dirt) = log.dirt(point, now) else { continue };
+            let better = best.as_ref().is_none_or(|(_, b)| dirt.ratio() > b.ratio());
+            if dirt.is_due(&settings) && better {
+                best = Some((partition, dirt));
+            }
+        }
+        if let Some((partition, _)) = &best {
+            marks.busy.insert(partition.id());
+        }
+        best
+    }
+
+    fn compact(&self, cleaner: &mut Cleaner, partition: &Arc<Partition>, dirt: &Dirt) {
+        let log = partition.log();
+        let rate = self.config.load().get(keys::LOG_CLEANER_IO_MAX_BYTES_PER_SECOND);
+        let mut throttle = Throttle::new(rate, &self.stop);
+        let now = self.core.clock().wall_ms();
+        match cleaner.clean(log, dirt, now, &mut throttle) {
+            Ok(Some(report)) => {
+                info!(
+                    log = %log.name(),
+                    up_to = report.end_offset,
+                    bytes_before = report.bytes_before,
+                    bytes_after = report.bytes_after,
+                    "log compacted"
+                );
+                let files = partition.dir().files();
+                if let Err(e) = files.set_cleaner_point(log.name(), report.end_offset) {
+                    partition.dir().judge(&e);
+                }
+            }
+            // Stopped, or the log changed meanwhile: it is looked at again.
+            Ok(None) => {
+                self.stop.sleep(Duration::from_millis(10));
+            }
+            Err(e) => {
+                error!(log = %log.name(), error = %e, "cannot compact: left alone from here on");
+                partition.dir().judge(&e);
+                self.compacting.0.lock().failed.insert(partition.id());
+            }
+        }
+    }
+}
+
+/// Keeps to `log.cleaner.io.max.bytes.per.second`, and ends a compaction at shutdown.
+#[derive(Debug)]
+struct Throttle<'a> {
+    rate: f64,
+    begin: Instant,
+    spent: f64,
+    stop: &'a Stop,
+}
+
+impl<'a> Throttle<'a> {
+    fn new(rate: f64, stop: &'a Stop) -> Self {
+        Self { rate, begin: Instant::now(), spent: 0.0, stop }
+    }
+}
+
+impl Governor for Throttle<'_> {
+    fn spent(&mut self, bytes: u64) -> Go {
+        let bytes = bytes as f64;
+        self.spent += bytes;
+        let ahead = self.spent / self.rate - self.begin.elapsed().as_secs_f64();
+        let stopped = match Duration::try_from_secs_f64(ahead) {
+            Ok(ahead) if ahead > Duration::from_millis(1) => self.stop.sleep(ahead),
+            _ => self.stop.is_set(),
+        };
+        if stopped { Go::Stop } else { Go::On }
+    }
+}
