@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::check;
 use crate::dynamic::{DynamicLayers, Texts};
 use crate::error::Place;
 use crate::key::{Key, KeyType};
@@ -133,6 +134,19 @@ impl BrokerConfig {
     pub fn metadata_log_dir(&self) -> &str {
         let first = || self.log_dirs.first().map_or("", String::as_str);
         self.get(keys::METADATA_LOG_DIR).unwrap_or_else(first)
+    }
+
+    /// Where metrics, health and the console are served; an empty host is every interface.
+    pub fn http_listeners(&self) -> Vec<HostPort> {
+        let entries = self.get(keys::HTTP_LISTENERS);
+        entries.iter().filter_map(|entry| check::http_listener(entry)).collect()
+    }
+
+    /// `max.connections.per.ip.overrides`: limits on connections of single addresses or hosts.
+    pub fn connections_per_ip_overrides(&self) -> Vec<(String, i32)> {
+        let text = self.get(keys::MAX_CONNECTIONS_PER_IP_OVERRIDES);
+        // Each entry was checked with the other settings.
+        check::ip_overrides(text).unwrap_or_default()
     }
 
     /// The value of a key as one listener sees it: `listener.name.<name>.<key>` if given, else the

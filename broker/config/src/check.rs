@@ -4,6 +4,7 @@ use crate::broker::{Listeners, Roles};
 use crate::key::Key;
 use crate::keys;
 use crate::listener::{self, Listener, ListenerError, ListenerName, PortRule, SecurityProtocol};
+use crate::quorum::HostPort;
 use crate::settings::Settings;
 
 /// A broken rule: the key to change, and what it must be.
@@ -321,7 +322,30 @@ fn logs(s: &Settings) -> Result<(), Conflict> {
     })
 }
 
+/// Reads an entry of `http.listeners`.
+pub(crate) fn http_listener(entry: &str) -> Option<HostPort> {
+    HostPort::parse(entry.strip_prefix("http://")?.trim_end_matches('/'))
+}
+
+/// Reads `max.connections.per.ip.overrides`; the error is an entry that is not `address:count`.
+pub(crate) fn ip_overrides(text: &str) -> Result<Vec<(String, i32)>, String> {
+    let read = |entry: String| {
+        let (address, count) = entry.rsplit_once(':')?;
+        let address = address.strip_prefix('[').map_or(address, |a| a.trim_end_matches(']'));
+        Some((address.to_owned(), count.trim().parse().ok()?))
+    };
+    crate::value::split_list(text)
+        .into_iter()
+        .map(|entry| read(entry.clone()).ok_or(entry))
+        .collect()
+}
+
 fn sockets(s: &Settings) -> Result<(), Conflict> {
+    let http = keys::HTTP_LISTENERS;
+    let wrong = s.get(http).iter().find(|entry| http_listener(entry).is_none());
+    require(wrong.is_none(), http.name(), || {
+        format!("must be http://host:port entries; {:?} is none", wrong.map_or("", |w| w))
+    })?;
     let queued = keys::QUEUED_MAX_REQUEST_BYTES;
     let largest = i64::from(s.get(keys::SOCKET_REQUEST_MAX_BYTES));
     let bytes = s.get(queued);
@@ -330,12 +354,10 @@ fn sockets(s: &Settings) -> Result<(), Conflict> {
     })?;
     let overrides = keys::MAX_CONNECTIONS_PER_IP_OVERRIDES;
     let text = s.get(overrides);
-    for entry in crate::value::split_list(text) {
-        let count = entry.rsplit_once(':').map(|(_, count)| count.trim().parse::<i32>());
-        require(matches!(count, Some(Ok(_))), overrides.name(), || {
-            format!("must be address:count entries; {entry:?} is none")
-        })?;
-    }
+    ip_overrides(text).map_err(|entry| {
+        let rule = format!("must be address:count entries; {entry:?} is none");
+        Conflict::new(overrides.name(), rule)
+    })?;
     let per_ip = keys::MAX_CONNECTIONS_PER_IP;
     require(s.get(per_ip) > 0 || !text.is_empty(), per_ip.name(), || {
         "may only be 0 if max.connections.per.ip.overrides is set".to_owned()

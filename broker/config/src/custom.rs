@@ -64,7 +64,7 @@ const GONE_PREFIXES: &[(&str, &str)] =
     &[("zookeeper.", ZOOKEEPER), ("password.encoder.", ZOOKEEPER)];
 
 /// Prefixes whose keys belong to what reads them.
-const PLUGIN_PREFIXES: &[&str] = &["config.providers.", "metrics.context.", "early.start."];
+const PLUGIN_PREFIXES: &[&str] = &["config.providers.", "metrics.context."];
 
 /// Names worth proposing for a mistyped one.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {

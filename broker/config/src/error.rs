@@ -86,13 +86,13 @@ pub enum ConfigError {
         what: &'static str,
     },
     /// An override that is no `KEY=VALUE`.
-    #[error("--override {given}: a setting is written KEY=VALUE")]
+    #[error("--override {}: a setting is written KEY=VALUE", one_line(given))]
     Override {
         /// The argument as given.
         given: String,
     },
     /// A value that its key does not allow.
-    #[error("{place}{key}={value}: {rule}; allowed: {allowed}")]
+    #[error("{place}{}={}: {}; allowed: {allowed}", one_line(key), one_line(value), one_line(rule))]
     Value {
         /// `file:line: `, `--override `, or nothing.
         place: String,
@@ -106,7 +106,7 @@ pub enum ConfigError {
         allowed: String,
     },
     /// A `${provider:...}` that cannot be resolved.
-    #[error("{place}{key}={value}: {source}")]
+    #[error("{place}{}={}: {}", one_line(key), one_line(value), one_line(&source.to_string()))]
     Reference {
         /// `file:line: `, `--override `, or nothing.
         place: String,
@@ -118,7 +118,7 @@ pub enum ConfigError {
         source: Box<crate::provider::ProviderError>,
     },
     /// Settings that are each allowed but do not go together.
-    #[error("{place}{key}={value}: {rule}")]
+    #[error("{place}{}={}: {}", one_line(key), one_line(value), one_line(rule))]
     Conflict {
         /// `file:line: `, `--override `, or nothing.
         place: String,
@@ -137,4 +137,17 @@ pub enum ConfigError {
         /// What to set it to.
         hint: String,
     },
+}
+
+/// Text as it stands in a message of one line: control characters are escaped.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

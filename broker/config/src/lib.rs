@@ -15,6 +15,7 @@ pub mod catalog;
 mod check;
 mod custom;
 mod describe;
+mod document;
 mod duration;
 mod dynamic;
 mod embedded;
@@ -82,6 +83,7 @@ pub use describe::{
     ConfigSource, DescribeOptions, Described, Include, Synonym, describe_broker,
     describe_client_metrics, describe_cluster_default, describe_group, describe_topic,
 };
+pub use document::document;
 pub use duration::parse_iso_millis;
 pub use dynamic::{DynamicLayers, NotApplied, Texts};
 pub use embedded::EMBEDDED;

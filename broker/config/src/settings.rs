@@ -35,6 +35,9 @@ impl Settings {
     }
 
     /// The value of a key of this table.
+    ///
+    /// # Panics
+    /// If the key is of another table: which table a key is of is known when the call is written.
     pub fn get<T: KeyType>(&self, key: Key<T>) -> T::Read<'_> {
         match self.values.get(key.name()).and_then(T::read) {
             Some(value) => value,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::one_line;
+
 /// One line for the log at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
@@ -52,21 +54,35 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// The key that it is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Warning::Unknown { key, .. }
+            | Warning::NoEffect { key, .. }
+            | Warning::Planned { key, .. }
+            | Warning::NoListener { key, .. }
+            | Warning::Repeated { key, .. } => key,
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = one_line(self.key());
         match self {
-            Warning::Unknown { place, key, nearest: Some(name) } => {
+            Warning::Unknown { place, nearest: Some(name), .. } => {
                 write!(f, "{place}unknown key {key}; is {name} meant?")
             }
-            Warning::Unknown { place, key, nearest: None } => write!(f, "{place}unknown key {key}"),
-            Warning::NoEffect { place, key, why } => write!(f, "{place}{key} has no effect: {why}"),
-            Warning::Planned { place, key, feature } => {
+            Warning::Unknown { place, nearest: None, .. } => write!(f, "{place}unknown key {key}"),
+            Warning::NoEffect { place, why, .. } => write!(f, "{place}{key} has no effect: {why}"),
+            Warning::Planned { place, feature, .. } => {
                 write!(f, "{place}{key} has no effect yet: {feature} is still to come")
             }
-            Warning::NoListener { place, key, listener } => {
-                write!(f, "{place}{key} has no effect: there is no listener {listener}")
+            Warning::NoListener { place, listener, .. } => {
+                write!(f, "{place}{key} has no effect: there is no listener {}", one_line(listener))
             }
-            Warning::Repeated { place, key, line } => {
+            Warning::Repeated { place, line, .. } => {
                 write!(f, "{place}{key} is set again on line {line}, which holds")
             }
         }

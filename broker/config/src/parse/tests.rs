@@ -1,5 +1,8 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::broker::Roles;
+use crate::dynamic::{DynamicLayers, Texts};
 use crate::listener::ListenerName;
 use crate::provider::NoSurroundings;
 
@@ -74,6 +77,16 @@ fn a_bad_value_names_line_key_value_and_what_is_allowed() {
         assert!(message.contains(part) && message.contains(value), "{message}");
         assert!(message.starts_with("s.properties:") && !message.contains('\n'), "{message}");
     }
+}
+
+#[test]
+fn a_message_is_one_line_whatever_the_value() {
+    let text = format!("{BASE}num.partitions=1\\n2\\u0007\nun\\nknown=1\n");
+    let message = parse_text(&text).map(|_| ()).expect_err("two lines").to_string();
+    assert!(message.starts_with("s.properties:7: num.partitions=1\\n2\\u{7}: "), "{message}");
+    let text = format!("{BASE}un\\nknown=1\n");
+    let warnings = parse_text(&text).expect("a warning").warnings;
+    assert_eq!(warnings[0].to_string(), "s.properties:7: unknown key un\\nknown");
 }
 
 #[test]
@@ -166,6 +179,7 @@ fn keys_that_do_not_go_together() {
         (&[("group.share.max.share.sessions", "1")], "must be at least group.share.max.size=200"),
         (&[("group.coordinator.rebalance.protocols", "consumer")], "must have `classic`"),
         (&[("group.share.assignors", "a,b")], "exactly one entry"),
+        (&[("http.listeners", "127.0.0.1:9644")], "must be http://host:port entries"),
         (
             &[
                 ("security.inter.broker.protocol", "SASL_PLAINTEXT"),
@@ -306,4 +320,56 @@ fn a_key_set_twice_holds_the_later_value() {
 fn a_file_that_is_no_properties_file_says_where() {
     let error = parse_text("a=1\nb=\\u12\n").map(|_| ()).expect_err("an escape").to_string();
     assert_eq!(error, "s.properties:2: \\u must be followed by four hexadecimal digits");
+}
+
+#[test]
+fn lists_that_have_a_form_of_their_own_are_read() {
+    let config = with(&[
+        ("http.listeners", "http://:1,http://[::1]:2"),
+        ("max.connections.per.ip.overrides", "10.0.0.1:3, host:4,[::1]:5"),
+    ])
+    .expect("fine")
+    .config;
+    let http: Vec<String> = config.http_listeners().iter().map(ToString::to_string).collect();
+    assert_eq!(http, [":1", "[::1]:2"]);
+    let limits = config.connections_per_ip_overrides();
+    let expected = [("10.0.0.1", 3), ("host", 4), ("::1", 5)];
+    assert_eq!(limits, expected.map(|(address, count)| (address.to_owned(), count)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever a key is set to, the answer is settings or one line.
+    #[test]
+    fn any_value_is_taken_or_refused_in_one_line(
+        key in prop::sample::select(catalog::broker_keys().map(|s| s.name).collect::<Vec<_>>()),
+        value in "[-+0-9a-zA-Z:,./@*\\[\\] ]{0,24}",
+    ) {
+        let overrides = [format!("{key}={value}")];
+        if let Err(error) = parse(None, &overrides, &NoSurroundings) {
+            let message = error.to_string();
+            prop_assert!(message.contains('=') || message.contains("is not set"), "{}", message);
+            prop_assert!(!message.contains('\n'), "{}", message);
+        }
+    }
+
+    /// Whatever is set at run time, the node keeps settings that hold together.
+    #[test]
+    fn any_dynamic_value_is_applied_or_told(
+        key in prop::sample::select(catalog::broker_keys().map(|s| s.name).collect::<Vec<_>>()),
+        value in "[-+0-9a-zA-Z:,./@*\\[\\] ]{0,24}",
+    ) {
+        let config = parse(None, &[], &NoSurroundings).expect("the embedded default").config;
+        let layer = Texts::from([(key.to_owned(), value.clone())]);
+        for layers in [
+            DynamicLayers { broker: layer.clone(), ..DynamicLayers::default() },
+            DynamicLayers { cluster: layer, ..DynamicLayers::default() },
+        ] {
+            let (changed, problems) = config.with_dynamic(layers);
+            if !problems.is_empty() {
+                prop_assert_eq!(changed.settings(), config.settings());
+            }
+        }
+    }
 }
