@@ -1,2 +1,71 @@
 //! The binary `ottla`: the broker and every tool.
-fn main() {}
+//!
+//! `ottla storage ...` and the same binary called as `kafka-storage.sh` or `kafka-storage` are the same tool. What a
+//! name stands for is one row of [`COMMANDS`].
+
+mod argparse;
+mod tool;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Something `ottla` can be asked to do.
+struct Command {
+    /// `ottla NAME`.
+    name: &'static str,
+    /// The name of Kafka's tool, without `.sh`; the binary called so is this command.
+    kafka_name: Option<&'static str>,
+    /// One line for the overview.
+    about: &'static str,
+    /// Runs it with the arguments behind the name.
+    run: fn(&[String]) -> ExitCode,
+}
+
+const COMMANDS: &[Command] = &[Command {
+    name: "storage",
+    kafka_name: Some("kafka-storage"),
+    about: "Format log directories and look at them",
+    run: tool::storage::run,
+}];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().map(|a| a.to_string_lossy().into_owned());
+    let called = args.next().unwrap_or_default();
+    let called = Path::new(&called).file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let called = called.strip_suffix(".sh").unwrap_or(called);
+    let args: Vec<String> = args.collect();
+    if let Some(command) = COMMANDS.iter().find(|c| c.kafka_name == Some(called)) {
+        return (command.run)(&args);
+    }
+    match args.split_first() {
+        Some((name, rest)) => match COMMANDS.iter().find(|c| c.name == name.as_str()) {
+            Some(command) => (command.run)(rest),
+            None if matches!(name.as_str(), "-h" | "--help" | "help") => {
+                overview(&mut std::io::stdout());
+                ExitCode::SUCCESS
+            }
+            None if matches!(name.as_str(), "-V" | "--version" | "version") => {
+                let _ = writeln!(std::io::stdout(), "ottla {}", env!("CARGO_PKG_VERSION"));
+                ExitCode::SUCCESS
+            }
+            None => {
+                let _ = writeln!(std::io::stderr(), "ottla: there is no command {name}");
+                overview(&mut std::io::stderr());
+                ExitCode::FAILURE
+            }
+        },
+        None => {
+            overview(&mut std::io::stderr());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lists the commands. A reader that is gone is no reason to fail.
+fn overview(out: &mut dyn Write) {
+    let _ = writeln!(out, "usage: ottla COMMAND [ARGUMENT]...\n");
+    for command in COMMANDS {
+        let _ = writeln!(out, "  {:<12} {}", command.name, command.about);
+    }
+}

@@ -12,8 +12,10 @@
 
 pub mod batch;
 mod control;
+pub mod date;
 pub mod directories;
 mod error;
+pub mod format;
 pub mod meta_properties;
 pub mod network;
 mod quorum;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use ottla_config::properties;
 use ottla_log::checkpoint::{self, Durability};
 use ottla_log::disk::Disk;
 use ottla_wire::Uuid;
@@ -57,7 +58,8 @@ impl MetaProperties {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let mut values = properties(text);
+        let entries = properties::read(text).map_err(|e| e.to_string())?;
+        let mut values: BTreeMap<_, _> = entries.into_iter().map(|e| (e.key, e.value)).collect();
         let layout = match values.remove("version").as_deref() {
             None | Some("0") => Layout::V0,
             Some("1") => Layout::V1,
@@ -76,19 +78,18 @@ impl MetaProperties {
     }
 
     fn render(&self, date: &str) -> String {
-        let mut text = format!("#\n#{date}\n");
         let node_key = if self.layout == Layout::V0 { "broker.id" } else { "node.id" };
-        if let Some(id) = self.node_id {
-            text.push_str(&format!("{node_key}={id}\n"));
-        }
-        if let Some(id) = self.directory_id {
-            text.push_str(&format!("directory.id={id}\n"));
-        }
-        text.push_str(if self.layout == Layout::V0 { "version=0\n" } else { "version=1\n" });
-        if let Some(id) = &self.cluster_id {
-            text.push_str(&format!("cluster.id={}\n", escape(id)));
-        }
-        text
+        let version = if self.layout == Layout::V0 { "0" } else { "1" };
+        let node_id = self.node_id.map(|id| id.to_string());
+        let directory_id = self.directory_id.map(|id| id.to_string());
+        let values = [
+            (node_key, node_id.as_deref()),
+            ("directory.id", directory_id.as_deref()),
+            ("version", Some(version)),
+            ("cluster.id", self.cluster_id.as_deref()),
+        ];
+        let given = values.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        format!("#\n#{date}\n{}", properties::write(given))
     }
 }
 
@@ -107,43 +108,6 @@ impl fmt::Display for MetaProperties {
         parts.push(format!("version={}", if self.layout == Layout::V0 { 0 } else { 1 }));
         write!(f, "{{{}}}", parts.join(", "))
     }
-}
-
-/// Keys and values of the simple part of Java's properties syntax: `#` or `!` begins a comment, a backslash quotes.
-fn properties(text: &str) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
-    for line in text.lines().map(str::trim_start) {
-        if line.is_empty() || line.starts_with(['#', '!']) {
-            continue;
-        }
-        let (mut key, mut value) = (String::new(), String::new());
-        let mut in_key = true;
-        let mut chars = line.chars();
-        while let Some(c) = chars.next() {
-            let (c, quoted) =
-                if c == '\\' { (chars.next().unwrap_or('\\'), true) } else { (c, false) };
-            if in_key && !quoted && matches!(c, '=' | ':') {
-                in_key = false;
-            } else if in_key {
-                key.push(c);
-            } else if !(value.is_empty() && !quoted && c == ' ') {
-                value.push(c);
-            }
-        }
-        values.insert(key.trim_end().to_owned(), value);
-    }
-    values
-}
-
-fn escape(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for (i, c) in value.chars().enumerate() {
-        if matches!(c, '\\' | '=' | ':' | '#' | '!') || (c == ' ' && i == 0) {
-            text.push('\\');
-        }
-        text.push(c);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -16,20 +16,20 @@ use crate::error::QuorumError;
 use crate::voter::NodeKey;
 
 /// The file's name, in the directory of the metadata partition.
-pub const FILE: &str = "quorum-state";
+pub(crate) const FILE: &str = "quorum-state";
 
 /// More than the largest file that Kafka or this code writes, with room for many voters.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// What this node promised, and to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Election {
+pub(crate) struct Election {
     /// The leader epoch.
-    pub epoch: i32,
+    pub(crate) epoch: i32,
     /// The candidate this node voted for.
-    pub candidate: NodeKey,
+    pub(crate) candidate: NodeKey,
     /// Whether a majority is known to have granted the vote, so that the candidate leads.
-    pub granted: bool,
+    pub(crate) granted: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +53,7 @@ fn none() -> i32 {
 
 /// The file, and what it last held.
 #[derive(Debug)]
-pub struct QuorumStateFile {
+pub(crate) struct QuorumStateFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     last: Option<Election>,
@@ -61,7 +61,7 @@ pub struct QuorumStateFile {
 
 impl QuorumStateFile {
     /// Opens the file in the directory of the metadata partition; there need not be one.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, QuorumError> {
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, QuorumError> {
         let path = dir.join(FILE);
         let last = if disk.exists(&path).map_err(|e| QuorumError::io("look for", &path, e))? {
             let bytes =
@@ -75,12 +75,12 @@ impl QuorumStateFile {
 
     /// What was last saved.
     #[must_use]
-    pub fn last(&self) -> Option<Election> {
+    pub(crate) fn last(&self) -> Option<Election> {
         self.last
     }
 
     /// Saves an election; when this returns it survives a power loss.
-    pub fn save(&mut self, election: Election) -> io::Result<()> {
+    pub(crate) fn save(&mut self, election: Election) -> io::Result<()> {
         if self.last == Some(election) {
             return Ok(());
         }

@@ -94,7 +94,8 @@ impl Credential {
                 (salt, salted)
             }
             (None, Some(salted)) => {
-                let salt = salt.ok_or("You must supply 'salt' with 'saltedpassword' to add-scram")?;
+                let salt =
+                    salt.ok_or("You must supply 'salt' with 'saltedpassword' to add-scram")?;
                 (salt, decode("saltedpassword", &salted)?)
             }
             (None, None) => {
@@ -144,11 +145,15 @@ fn iterations(mechanism: Mechanism, text: &str) -> Result<u32, String> {
     let n: i64 = text.parse().map_err(|_| format!("For input string: \"{text}\""))?;
     if n < i64::from(*ITERATIONS.start()) {
         let least = ITERATIONS.start();
-        return Err(format!("The 'iterations' value must be >= {least} for add-scram using {label}"));
+        return Err(format!(
+            "The 'iterations' value must be >= {least} for add-scram using {label}"
+        ));
     }
     if n > i64::from(*ITERATIONS.end()) {
         let most = ITERATIONS.end();
-        return Err(format!("The 'iterations' value must be <= {most} for add-scram using {label}"));
+        return Err(format!(
+            "The 'iterations' value must be <= {most} for add-scram using {label}"
+        ));
     }
     u32::try_from(n).map_err(|e| e.to_string())
 }
@@ -183,12 +188,12 @@ mod tests {
         let given = Credential::parse(text, b"sdfy2bpg11906babjqdhjhd2b").unwrap();
         // What Kafka 4.3.1 wrote for this password and salt.
         let stored: [i8; 32] = [
-            -102, -112, -28, -78, -93, -98, -71, -54, -123, -122, -33, 121, 58, 116, -107, -46, -78, -69,
-            85, -69, 112, 3, -97, -10, -127, 92, -75, 69, 95, 36, 122, 103,
+            -102, -112, -28, -78, -93, -98, -71, -54, -123, -122, -33, 121, 58, 116, -107, -46,
+            -78, -69, 85, -69, 112, 3, -97, -10, -127, 92, -75, 69, 95, 36, 122, 103,
         ];
         let server: [i8; 32] = [
-            58, 0, -39, 29, 124, -40, -72, -48, -124, 31, 71, 35, -113, 104, -5, -85, 0, 40, 91, 59, 111,
-            -74, -46, 50, 54, 119, 63, 60, -8, 47, 45, -9,
+            58, 0, -39, 29, 124, -40, -72, -48, -124, 31, 71, 35, -113, 104, -5, -85, 0, 40, 91,
+            59, 111, -74, -46, 50, 54, 119, 63, 60, -8, 47, 45, -9,
         ];
         assert_eq!(given.stored_key, stored.map(|b| b as u8));
         assert_eq!(given.server_key, server.map(|b| b as u8));
