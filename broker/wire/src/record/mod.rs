@@ -10,10 +10,13 @@ mod control;
 mod crc;
 mod error;
 mod header;
+mod inspect;
 #[allow(clippy::module_inception)]
 mod record;
+mod reject;
 mod rewrite;
 mod scan;
+mod validate;
 mod varint;
 
 pub use builder::BatchBuilder;
@@ -23,8 +26,13 @@ pub use crc::{crc32c, replace_prefix};
 pub use error::RecordError;
 pub use header::{Attributes, BatchHeader, Compression, TimestampType};
 pub use record::{HeaderRef, HeadersRef, Record, RecordHeader, RecordIter, RecordRef};
+pub use reject::{MAX_RECORD_ERRORS, RecordFault, RejectedRecord, Rejection};
 pub use rewrite::{emptied, rewrite};
 pub use scan::{Batch, Batches, CrcCheck};
+pub use validate::{
+    AppendRules, CompressedRecords, DEFAULT_MAX_DECOMPRESSED_BYTES, Keys, TargetCompression,
+    ValidatedBatch, validate,
+};
 
 /// Bytes of base offset and length, which stand before every batch and every old message and
 /// are not counted by that length.

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::varint::{
-    Cursor, put_nullable_bytes, put_varint, put_varlong, size_of_nullable_bytes, size_of_varlong,
+    Cursor, Fault, put_nullable_bytes, put_varint, put_varlong, size_of_nullable_bytes,
+    size_of_varlong,
 };
 use super::{BatchHeader, RecordError, TimestampType};
 
@@ -47,8 +48,8 @@ impl PartialEq for HeadersRef<'_> {
     }
 }
 
-fn read_header<'a>(cursor: &mut Cursor<'a>) -> Result<HeaderRef<'a>, RecordError> {
-    let key = cursor.nullable_bytes()?.ok_or(RecordError::Malformed("header without a key"))?;
+fn read_header<'a>(cursor: &mut Cursor<'a>) -> Result<HeaderRef<'a>, Fault> {
+    let key = cursor.nullable_bytes()?.ok_or(Fault::HeaderWithoutKey)?;
     Ok(HeaderRef { key, value: cursor.nullable_bytes()? })
 }
 
@@ -127,9 +128,8 @@ pub(crate) struct RawRecord<'a> {
 
 /// Reads one record with its length; its parts must fill that length exactly.
 #[inline(always)]
-pub(crate) fn read_record<'a>(cursor: &mut Cursor<'a>) -> Result<RawRecord<'a>, RecordError> {
-    let length = usize::try_from(cursor.varint()?)
-        .map_err(|_| RecordError::Malformed("record of negative length"))?;
+pub(crate) fn read_record<'a>(cursor: &mut Cursor<'a>) -> Result<RawRecord<'a>, Fault> {
+    let length = usize::try_from(cursor.varint()?).map_err(|_| Fault::NegativeLength)?;
     let mut body = Cursor::new(cursor.take(length)?);
     body.byte()?; // attributes of a record: nothing is defined
     let timestamp_delta = body.varlong()?;
@@ -138,15 +138,14 @@ pub(crate) fn read_record<'a>(cursor: &mut Cursor<'a>) -> Result<RawRecord<'a>, 
     let value = body.nullable_bytes()?;
     let headers = read_headers(&mut body)?;
     if body.remaining() != 0 {
-        return Err(RecordError::Malformed("record is longer than its parts"));
+        return Err(Fault::LongerThanItsParts);
     }
     Ok(RawRecord { timestamp_delta, offset_delta, key, value, headers })
 }
 
 #[inline(always)]
-fn read_headers<'a>(body: &mut Cursor<'a>) -> Result<HeadersRef<'a>, RecordError> {
-    let count = usize::try_from(body.varint()?)
-        .map_err(|_| RecordError::Malformed("negative number of record headers"))?;
+fn read_headers<'a>(body: &mut Cursor<'a>) -> Result<HeadersRef<'a>, Fault> {
+    let count = usize::try_from(body.varint()?).map_err(|_| Fault::NegativeHeaders)?;
     if count == 0 {
         return Ok(HeadersRef::default());
     }
@@ -184,10 +183,10 @@ impl<'a> RecordIter<'a> {
         }
     }
 
-    fn read(&mut self) -> Result<RecordRef<'a>, RecordError> {
+    fn read(&mut self) -> Result<RecordRef<'a>, Fault> {
         let raw = read_record(&mut self.cursor)?;
         if self.left == 1 && self.cursor.remaining() != 0 {
-            return Err(RecordError::Malformed("bytes behind the last record"));
+            return Err(Fault::BytesBehind);
         }
         let timestamp = self.base_timestamp.wrapping_add(raw.timestamp_delta);
         Ok(RecordRef {
@@ -207,11 +206,11 @@ impl<'a> Iterator for RecordIter<'a> {
         if self.left <= 0 {
             let negative = self.left < 0;
             self.left = 0;
-            return negative.then_some(Err(RecordError::Malformed("negative number of records")));
+            return negative.then_some(Err(Fault::NegativeCount.into()));
         }
         let read = self.read();
         self.left = if read.is_ok() { self.left - 1 } else { 0 };
-        Some(read)
+        Some(read.map_err(RecordError::from))
     }
 }
 

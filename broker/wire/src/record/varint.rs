@@ -2,15 +2,40 @@
 
 use super::RecordError;
 
+/// What is wrong with the structure of a record: one byte, because a result that fits into
+/// registers is what makes walking over records fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    EndsEarly,
+    VarintTooLong,
+    NegativeLength,
+    LongerThanItsParts,
+    NegativeHeaders,
+    HeaderWithoutKey,
+    NegativeCount,
+    BytesBehind,
+}
+
+impl From<Fault> for RecordError {
+    fn from(fault: Fault) -> Self {
+        Self::Malformed(match fault {
+            Fault::EndsEarly => "ends within a field",
+            Fault::VarintTooLong => "varint is too long",
+            Fault::NegativeLength => "record of negative length",
+            Fault::LongerThanItsParts => "record is longer than its parts",
+            Fault::NegativeHeaders => "negative number of record headers",
+            Fault::HeaderWithoutKey => "header without a key",
+            Fault::NegativeCount => "negative number of records",
+            Fault::BytesBehind => "bytes behind the last record",
+        })
+    }
+}
+
 /// A reader over bytes that never goes behind their end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
-
-/// The bytes ended within a field.
-pub(crate) const ENDS_EARLY: RecordError = RecordError::Malformed("ends within a field");
-const TOO_LONG: RecordError = RecordError::Malformed("varint is too long");
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
@@ -21,22 +46,28 @@ impl<'a> Cursor<'a> {
         self.rest.len()
     }
 
+    /// What is left to read.
     #[inline(always)]
-    pub(crate) fn byte(&mut self) -> Result<u8, RecordError> {
-        let (first, rest) = self.rest.split_first().ok_or(ENDS_EARLY)?;
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    #[inline(always)]
+    pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
+        let (first, rest) = self.rest.split_first().ok_or(Fault::EndsEarly)?;
         self.rest = rest;
         Ok(*first)
     }
 
     #[inline(always)]
-    pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8], RecordError> {
-        let (taken, rest) = self.rest.split_at_checked(n).ok_or(ENDS_EARLY)?;
+    pub(crate) fn take(&mut self, n: usize) -> Result<&'a [u8], Fault> {
+        let (taken, rest) = self.rest.split_at_checked(n).ok_or(Fault::EndsEarly)?;
         self.rest = rest;
         Ok(taken)
     }
 
     #[inline(always)]
-    pub(crate) fn varint(&mut self) -> Result<i32, RecordError> {
+    pub(crate) fn varint(&mut self) -> Result<i32, Fault> {
         // Lengths and deltas below 64 are the common case and take one byte.
         match self.rest.split_first() {
             Some((&first, rest)) if first < 0x80 => {
@@ -48,7 +79,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn varlong(&mut self) -> Result<i64, RecordError> {
+    pub(crate) fn varlong(&mut self) -> Result<i64, Fault> {
         match self.rest.split_first() {
             Some((&first, rest)) if first < 0x80 => {
                 self.rest = rest;
@@ -59,7 +90,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// At most `longest` bytes; bits above the type's width are dropped, as Java does.
-    fn unsigned(&mut self, longest: usize) -> Result<u64, RecordError> {
+    fn unsigned(&mut self, longest: usize) -> Result<u64, Fault> {
         let mut value = 0u64;
         for i in 0..longest {
             let byte = self.byte()?;
@@ -68,12 +99,12 @@ impl<'a> Cursor<'a> {
                 return Ok(value);
             }
         }
-        Err(TOO_LONG)
+        Err(Fault::VarintTooLong)
     }
 
     /// Bytes with a length before them; any negative length means null.
     #[inline(always)]
-    pub(crate) fn nullable_bytes(&mut self) -> Result<Option<&'a [u8]>, RecordError> {
+    pub(crate) fn nullable_bytes(&mut self) -> Result<Option<&'a [u8]>, Fault> {
         match usize::try_from(self.varint()?) {
             Ok(n) => self.take(n).map(Some),
             Err(_) => Ok(None),
@@ -155,13 +186,13 @@ mod tests {
             put_varint(&mut out, value);
             assert_eq!(out, bytes);
         }
-        assert_eq!(Cursor::new(&[0x80]).varint(), Err(ENDS_EARLY));
-        assert_eq!(Cursor::new(&[]).varlong(), Err(ENDS_EARLY));
-        assert_eq!(Cursor::new(&[0x80; 6]).varint(), Err(TOO_LONG));
-        assert_eq!(Cursor::new(&[0xff; 11]).varlong(), Err(TOO_LONG));
+        assert_eq!(Cursor::new(&[0x80]).varint(), Err(Fault::EndsEarly));
+        assert_eq!(Cursor::new(&[]).varlong(), Err(Fault::EndsEarly));
+        assert_eq!(Cursor::new(&[0x80; 6]).varint(), Err(Fault::VarintTooLong));
+        assert_eq!(Cursor::new(&[0xff; 11]).varlong(), Err(Fault::VarintTooLong));
         // Longer than needed is allowed up to the type's own limit.
         assert_eq!(Cursor::new(&[0x8e, 0x80, 0x80, 0x80, 0]).varint(), Ok(7));
         assert_eq!(Cursor::new(&[1, 9]).nullable_bytes(), Ok(None));
-        assert_eq!(Cursor::new(&[4, 9]).nullable_bytes(), Err(ENDS_EARLY));
+        assert_eq!(Cursor::new(&[4, 9]).nullable_bytes(), Err(Fault::EndsEarly));
     }
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 
-use super::{CHUNK, corrupt};
+use super::{CHUNK, corrupt, grow};
 use crate::record::{Compression, RecordError};
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -17,7 +17,6 @@ const LEVELS: (i32, i32) = (1, 9);
 /// and there are producers that leave one.
 pub(super) struct Reader<'a> {
     decoder: Option<GzDecoder<&'a [u8]>>,
-    buffer: Vec<u8>,
 }
 
 impl std::fmt::Debug for Reader<'_> {
@@ -28,21 +27,21 @@ impl std::fmt::Debug for Reader<'_> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        Self { decoder: Some(GzDecoder::new(input)), buffer: vec![0; CHUNK] }
+        Self { decoder: Some(GzDecoder::new(input)) }
     }
 
-    pub(super) fn next_chunk(&mut self) -> Result<&[u8], RecordError> {
+    pub(super) fn read(&mut self, out: &mut Vec<u8>) -> Result<usize, RecordError> {
+        grow(out, CHUNK);
         while let Some(decoder) = &mut self.decoder {
-            let n = decoder
-                .read(&mut self.buffer)
-                .map_err(|_| corrupt(Compression::Gzip, "not a gzip stream"))?;
+            let n =
+                decoder.read(out).map_err(|_| corrupt(Compression::Gzip, "not a gzip stream"))?;
             if n > 0 {
-                return Ok(self.buffer.get(..n).unwrap_or_default());
+                return Ok(n);
             }
             let rest = *decoder.get_ref();
             self.decoder = rest.starts_with(&MAGIC).then(|| GzDecoder::new(rest));
         }
-        Ok(&[])
+        Ok(0)
     }
 }
 

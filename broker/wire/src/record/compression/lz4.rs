@@ -3,7 +3,7 @@
 
 use ::lz4::block::{self, CompressionMode};
 
-use super::{Lz4HeaderChecksum, corrupt};
+use super::{Lz4HeaderChecksum, corrupt, grow};
 use crate::record::{Compression, RecordError};
 
 const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
@@ -41,7 +41,6 @@ pub(super) struct Reader<'a> {
     block_limit: usize,
     block_checksum: bool,
     ended: bool,
-    buffer: Vec<u8>,
 }
 
 impl<'a> Reader<'a> {
@@ -74,11 +73,10 @@ impl<'a> Reader<'a> {
             block_limit: 1 << (8 + 2 * u32::from(sizes >> 4)),
             block_checksum: flags & BLOCK_CHECKSUM != 0,
             ended: false,
-            buffer: Vec::new(),
         })
     }
 
-    pub(super) fn next_chunk(&mut self) -> Result<&[u8], RecordError> {
+    pub(super) fn read(&mut self, out: &mut Vec<u8>) -> Result<usize, RecordError> {
         while !self.ended {
             let (word, rest) = self.rest.split_first_chunk().ok_or(error("no end mark"))?;
             let word = u32::from_le_bytes(*word);
@@ -103,19 +101,19 @@ impl<'a> Reader<'a> {
                 if data.is_empty() {
                     continue;
                 }
-                return Ok(data);
+                out.clear();
+                out.extend_from_slice(data);
+                return Ok(data.len());
             }
             let capacity = self.block_limit.min(length.saturating_mul(MAX_RATIO));
-            if self.buffer.len() < capacity {
-                self.buffer.resize(capacity, 0);
-            }
-            let n = block::decompress_to_buffer(data, Some(capacity as i32), &mut self.buffer)
+            grow(out, capacity);
+            let n = block::decompress_to_buffer(data, Some(capacity as i32), out)
                 .map_err(|_| error("bad block"))?;
             if n > 0 {
-                return Ok(self.buffer.get(..n).unwrap_or_default());
+                return Ok(n);
             }
         }
-        Ok(&[])
+        Ok(0)
     }
 }
 

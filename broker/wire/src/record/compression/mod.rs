@@ -79,11 +79,16 @@ enum Stream<'a> {
     Zstd(Box<zstd::Reader<'a>>),
 }
 
-/// A stream of decompressed bytes, in chunks of at most 4 MiB (one LZ4 block) except where a
+/// A stream of decompressed bytes. Its buffer is at most 4 MiB (one LZ4 block) except where a
 /// snappy block without framing is larger; what it gives in all is bounded by a limit.
 #[derive(Debug)]
 pub struct Decompressor<'a> {
     stream: Stream<'a>,
+    /// Grows to the size of a chunk and stays so.
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that are the current chunk, and how many of them were consumed.
+    filled: usize,
+    consumed: usize,
     /// Bytes that may still come.
     left: usize,
     limit: usize,
@@ -109,23 +114,53 @@ impl<'a> Decompressor<'a> {
             Compression::Lz4 => Stream::Lz4(lz4::Reader::new(input, checksum)?),
             Compression::Zstd => Stream::Zstd(Box::new(zstd::Reader::new(input)?)),
         };
-        Ok(Self { stream, left: limit, limit })
+        Ok(Self { stream, buffer: Vec::new(), filled: 0, consumed: 0, left: limit, limit })
     }
 
-    /// The next bytes, until the next call; empty at the end, and after it.
-    pub fn next_chunk(&mut self) -> Result<&[u8], RecordError> {
-        let chunk = match &mut self.stream {
-            Stream::Plain(rest) => std::mem::take(rest),
-            Stream::Gzip(reader) => reader.next_chunk()?,
-            Stream::Snappy(reader) => reader.next_chunk(self.left, self.limit)?,
-            Stream::Lz4(reader) => reader.next_chunk()?,
-            Stream::Zstd(reader) => reader.next_chunk()?,
-        };
-        match self.left.checked_sub(chunk.len()) {
-            Some(left) => self.left = left,
-            None => return Err(RecordError::DecompressedTooLarge { limit: self.limit }),
+    /// What was decompressed and not yet consumed; decompresses more when that is nothing.
+    /// Empty only at the end.
+    pub fn fill(&mut self) -> Result<&[u8], RecordError> {
+        if self.consumed == self.filled {
+            self.consumed = 0;
+            // Set before a fault can be seen, so that no stale chunk is given after it.
+            self.filled = 0;
+            let n = self.read()?;
+            let limit = self.limit;
+            self.left =
+                self.left.checked_sub(n).ok_or(RecordError::DecompressedTooLarge { limit })?;
+            self.filled = n;
         }
-        Ok(chunk)
+        Ok(self.buffer.get(self.consumed..self.filled).unwrap_or_default())
+    }
+
+    /// Marks `n` bytes of what [`Decompressor::fill`] gave as consumed.
+    pub fn consume(&mut self, n: usize) {
+        self.consumed = self.consumed.saturating_add(n).min(self.filled);
+    }
+
+    /// Puts the next chunk at the buffer's start.
+    fn read(&mut self) -> Result<usize, RecordError> {
+        match &mut self.stream {
+            Stream::Plain(rest) => {
+                let n = rest.len().min(CHUNK);
+                let (chunk, behind) = rest.split_at(n);
+                *rest = behind;
+                self.buffer.clear();
+                self.buffer.extend_from_slice(chunk);
+                Ok(n)
+            }
+            Stream::Gzip(reader) => reader.read(&mut self.buffer),
+            Stream::Snappy(reader) => reader.read(&mut self.buffer, self.left, self.limit),
+            Stream::Lz4(reader) => reader.read(&mut self.buffer),
+            Stream::Zstd(reader) => reader.read(&mut self.buffer),
+        }
+    }
+}
+
+/// Makes a buffer at least that long.
+fn grow(buffer: &mut Vec<u8>, size: usize) {
+    if buffer.len() < size {
+        buffer.resize(size, 0);
     }
 }
 
@@ -138,11 +173,13 @@ pub fn decompress(codec: Compression, input: &[u8], limit: usize) -> Result<Vec<
 pub(crate) fn decompress_with(mut stream: Decompressor<'_>) -> Result<Vec<u8>, RecordError> {
     let mut out = Vec::new();
     loop {
-        let chunk = stream.next_chunk()?;
+        let chunk = stream.fill()?;
         if chunk.is_empty() {
             return Ok(out);
         }
         out.extend_from_slice(chunk);
+        let n = chunk.len();
+        stream.consume(n);
     }
 }
 

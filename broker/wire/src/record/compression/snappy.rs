@@ -1,6 +1,6 @@
 //! Snappy: blocks in the framing of the Java library, or one block without any.
 
-use super::corrupt;
+use super::{corrupt, grow};
 use crate::record::{Compression, RecordError};
 
 /// First bytes of the framing: a magic, then two versions of 4 bytes each.
@@ -20,7 +20,6 @@ pub(super) struct Reader<'a> {
     rest: &'a [u8],
     framed: bool,
     decoder: snap::raw::Decoder,
-    buffer: Vec<u8>,
 }
 
 fn error(what: &'static str) -> RecordError {
@@ -31,7 +30,7 @@ impl<'a> Reader<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
         let framed = input.len() >= HEADER && input.starts_with(&MAGIC);
         let rest = if framed { input.get(HEADER..).unwrap_or_default() } else { input };
-        Self { rest, framed, decoder: snap::raw::Decoder::new(), buffer: Vec::new() }
+        Self { rest, framed, decoder: snap::raw::Decoder::new() }
     }
 
     fn next_block(&mut self) -> Result<Option<&'a [u8]>, RecordError> {
@@ -56,7 +55,13 @@ impl<'a> Reader<'a> {
         Ok(Some(block))
     }
 
-    pub(super) fn next_chunk(&mut self, left: usize, limit: usize) -> Result<&[u8], RecordError> {
+    /// Where a block would give more than `left`, the error names `limit`.
+    pub(super) fn read(
+        &mut self,
+        out: &mut Vec<u8>,
+        left: usize,
+        limit: usize,
+    ) -> Result<usize, RecordError> {
         while let Some(block) = self.next_block()? {
             let size = snap::raw::decompress_len(block).map_err(|_| error("bad block header"))?;
             if size > block.len().saturating_mul(MAX_RATIO) {
@@ -65,16 +70,13 @@ impl<'a> Reader<'a> {
             if size > left {
                 return Err(RecordError::DecompressedTooLarge { limit });
             }
-            if self.buffer.len() < size {
-                self.buffer.resize(size, 0);
-            }
-            let n =
-                self.decoder.decompress(block, &mut self.buffer).map_err(|_| error("bad block"))?;
+            grow(out, size);
+            let n = self.decoder.decompress(block, out).map_err(|_| error("bad block"))?;
             if n > 0 {
-                return Ok(self.buffer.get(..n).unwrap_or_default());
+                return Ok(n);
             }
         }
-        Ok(&[])
+        Ok(0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ::zstd::stream::raw::{DParameter, Decoder, Operation};
 
-use super::{CHUNK, corrupt};
+use super::{CHUNK, corrupt, grow};
 use crate::record::{Compression, RecordError};
 
 /// Binary logarithm of the greatest window that is accepted: what the highest level uses. The
@@ -22,7 +22,6 @@ pub(super) struct Reader<'a> {
     decoder: Decoder<'static>,
     /// Whether a frame was begun and has not ended.
     within_frame: bool,
-    buffer: Vec<u8>,
 }
 
 impl std::fmt::Debug for Reader<'_> {
@@ -37,25 +36,24 @@ impl<'a> Reader<'a> {
         let mut decoder = Decoder::new().map_err(failed)?;
         decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(failed)?;
         // No input at all is no empty frame.
-        Ok(Self { rest: input, decoder, within_frame: true, buffer: vec![0; CHUNK] })
+        Ok(Self { rest: input, decoder, within_frame: true })
     }
 
-    pub(super) fn next_chunk(&mut self) -> Result<&[u8], RecordError> {
+    pub(super) fn read(&mut self, out: &mut Vec<u8>) -> Result<usize, RecordError> {
+        grow(out, CHUNK);
         while !self.rest.is_empty() || self.within_frame {
-            let status = self
-                .decoder
-                .run_on_buffers(self.rest, &mut self.buffer)
-                .map_err(|_| error("bad frame"))?;
+            let status =
+                self.decoder.run_on_buffers(self.rest, out).map_err(|_| error("bad frame"))?;
             self.rest = self.rest.get(status.bytes_read..).unwrap_or_default();
             self.within_frame = status.remaining != 0;
             if status.bytes_written > 0 {
-                return Ok(self.buffer.get(..status.bytes_written).unwrap_or_default());
+                return Ok(status.bytes_written);
             }
             if status.bytes_read == 0 && self.within_frame {
                 return Err(error("ends within a frame"));
             }
         }
-        Ok(&[])
+        Ok(0)
     }
 }
 
