@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ottla_log::log::AtLeast;
 use ottla_machine::Mono;
@@ -11,7 +11,8 @@ use ottla_machine::Mono;
 use crate::core::Core;
 use crate::error::EngineError;
 use crate::partition::{Partition, Read, ReadAsk};
-use crate::wait::{FetchWaiter, Reader};
+use crate::wait::{AckWait, AckWaiter, FetchWaiter, Reader};
+use crate::warm;
 
 /// What a Fetch request asks for, apart from its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,8 @@ pub enum Fetch {
 #[must_use]
 pub fn fetch(core: &Arc<Core>, params: FetchParams, items: Vec<FetchItem>) -> Fetch {
     let round = read_all(&params, &items);
-    if params.max_wait_ms == 0 || round.enough(&params) {
+    let done = params.max_wait_ms == 0 || round.enough(&params);
+    if done && !round.is_cold() {
         return Fetch::Ready(round.found);
     }
     let deadline = core.clock().mono().plus_ms(params.max_wait_ms);
@@ -64,8 +66,10 @@ pub fn fetch(core: &Arc<Core>, params: FetchParams, items: Vec<FetchItem>) -> Fe
         waiter: FetchWaiter::new(params.reader, 0),
         deadline,
         timer: None,
+        warming: None,
     };
-    match parked.park(round) {
+    let answer = if done { parked.finish(round) } else { parked.park(round) };
+    match answer {
         Some(found) => Fetch::Ready(found),
         None => Fetch::Parked(parked),
     }
@@ -83,6 +87,19 @@ struct Round {
 impl Round {
     fn enough(&self, params: &FetchParams) -> bool {
         self.urgent || self.found.is_empty() || self.bytes >= u64::from(params.min_bytes)
+    }
+
+    /// Slices that are probably not in memory.
+    fn cold(&self) -> impl Iterator<Item = &ottla_log::log::FetchSlice> {
+        let read = self.found.iter().zip(&self.bounds);
+        read.filter_map(|(found, bound)| {
+            let slice = found.as_ref().ok()?.slice.as_ref()?;
+            warm::is_cold(slice, *bound).then_some(slice)
+        })
+    }
+
+    fn is_cold(&self) -> bool {
+        self.cold().next().is_some()
     }
 }
 
@@ -128,6 +145,8 @@ pub struct ParkedFetch {
     waiter: Arc<FetchWaiter>,
     deadline: Mono,
     timer: Option<crate::timers::Deadline>,
+    /// An answer whose records are being read from the disk.
+    warming: Option<(Vec<Fetched>, AckWait)>,
 }
 
 impl ParkedFetch {
@@ -154,9 +173,24 @@ impl ParkedFetch {
             }
             round = read_all(&self.params, &self.items);
             if round.enough(&self.params) {
-                return Some(round.found);
+                return self.finish(round);
             }
         }
+    }
+
+    /// The answer, if its records are in memory; else has them read, off this thread.
+    fn finish(&mut self, round: Round) -> Option<Vec<Fetched>> {
+        let cold: Vec<_> = round.cold().cloned().collect();
+        if cold.is_empty() {
+            return Some(round.found);
+        }
+        let waiter = AckWaiter::new(1);
+        self.warming = Some((round.found, waiter.wait()));
+        self.core.disk().spawn(move || {
+            cold.iter().for_each(warm::warm);
+            waiter.finish(Ok(()));
+        });
+        None
     }
 
     fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
@@ -176,14 +210,17 @@ impl Future for ParkedFetch {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<Fetched>> {
         let this = &mut *self;
         loop {
+            if let Some((found, wait)) = &mut this.warming {
+                // Whatever became of it: those who read will see.
+                let _ = ready!(Pin::new(wait).poll(cx));
+                return Poll::Ready(std::mem::take(found));
+            }
             let fired = this.waiter.register(cx.waker());
             let over = this.core.clock().mono() >= this.deadline;
             if fired || over {
                 let round = read_all(&this.params, &this.items);
-                if over || round.enough(&this.params) {
-                    return Poll::Ready(round.found);
-                }
-                match this.park(round) {
+                let done = over || round.enough(&this.params);
+                match if done { this.finish(round) } else { this.park(round) } {
                     Some(found) => return Poll::Ready(found),
                     None => continue,
                 }

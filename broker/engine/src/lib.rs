@@ -24,6 +24,7 @@ mod replicas;
 mod settings;
 mod timers;
 mod wait;
+mod warm;
 
 pub use crate::core::Core;
 pub use dirs::{LogDir, LogDirs};
