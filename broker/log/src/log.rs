@@ -248,8 +248,11 @@ impl Log {
         self.epochs.lock().entries().to_vec()
     }
 
-    /// Notes that this node leads in `epoch` from the log's end on. Kept in memory until the
-    /// first record of the epoch is appended, since before that nobody can tell the difference.
+    /// Notes that this node leads in `epoch` from the log's end on.
+    ///
+    /// Epochs are kept in memory until records are flushed: opening the log finds those of
+    /// records that are not flushed in the batches, and before an epoch's first record nobody can
+    /// tell the difference.
     pub fn begin_epoch(&self, epoch: i32) {
         let end = self.end_offset();
         self.epochs.lock().assign(epoch, end);

@@ -4,7 +4,7 @@ use crate::batch::{Batch, OVERHEAD, PEEK, Parsed};
 use crate::disk::DiskFile;
 
 /// Bytes read at once when only the fixed parts are wanted.
-const GLIMPSE: usize = 1024;
+const GLIMPSE: usize = 512;
 /// Bytes read at once when everything is wanted.
 const CHUNK: usize = 1 << 20;
 
@@ -16,7 +16,7 @@ pub(crate) struct Headers<'a> {
     end: u64,
     start: u64,
     filled: usize,
-    window: Box<[u8; GLIMPSE]>,
+    window: [u8; GLIMPSE],
 }
 
 /// A batch and where it begins.
@@ -29,7 +29,7 @@ pub(crate) struct Placed {
 impl<'a> Headers<'a> {
     /// The batches of `file` from `position` up to `end`; both must be where batches begin.
     pub(crate) fn new(file: &'a dyn DiskFile, position: u64, end: u64) -> Self {
-        Self { file, position, end, start: 0, filled: 0, window: Box::new([0; GLIMPSE]) }
+        Self { file, position, end, start: 0, filled: 0, window: [0; GLIMPSE] }
     }
 
     /// The next batch; `None` at the end, or where no whole batch begins.

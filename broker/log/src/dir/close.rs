@@ -25,7 +25,7 @@ impl LogDir {
             return Ok(());
         }
         for (log, _) in &unflushed {
-            log.settle_indexes()?;
+            log.settle()?;
         }
         self.disk().sync_all(&self.path).map_err(DiskError::at("flush", &self.path))?;
         for (log, end) in unflushed {

@@ -36,6 +36,8 @@ struct State<const N: usize> {
     before: u32,
     /// The last entries.
     kept: Vec<u8>,
+    /// The last of all, if it is not in `kept` and was looked at.
+    last: Option<[u8; N]>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
@@ -85,13 +87,13 @@ fn io(op: &'static str) -> impl FnOnce(std::io::Error) -> crate::error::LogError
 impl<const N: usize> EntryFile<N> {
     /// The index of a new segment.
     pub(crate) fn empty() -> Self {
-        let state = State { written: 0, before: 0, kept: Vec::new() };
+        let state = State { written: 0, before: 0, kept: Vec::new(), last: None };
         Self { slot: Slot::default(), state: Mutex::new(state) }
     }
 
     /// The index of a segment that is on disk; looked at when it is needed.
     pub(crate) fn on_disk() -> Self {
-        let state = State { written: UNKNOWN, before: 0, kept: Vec::new() };
+        let state = State { written: UNKNOWN, before: 0, kept: Vec::new(), last: None };
         Self { slot: Slot::default(), state: Mutex::new(state) }
     }
 
@@ -107,6 +109,7 @@ impl<const N: usize> EntryFile<N> {
         let mut state = self.state.lock();
         state.load(open)?;
         state.kept.extend_from_slice(&entry);
+        state.last = None;
         if (state.len() - state.written) as usize * N >= SPILL {
             state.spill(open)?;
             // Half of them stay in memory for those who read close behind the end.
@@ -122,6 +125,7 @@ impl<const N: usize> EntryFile<N> {
         let mut state = self.state.lock();
         state.load(open)?;
         state.spill(open)?;
+        state.last = state.kept.as_chunks::<N>().0.last().copied().or(state.last);
         state.before = state.written;
         state.kept = Vec::new();
         Ok(())
@@ -146,17 +150,28 @@ impl<const N: usize> EntryFile<N> {
 
     /// The last entry.
     pub(crate) fn last(&self, open: &impl Opener) -> Result<Option<[u8; N]>> {
-        match self.len(open)? {
-            0 => Ok(None),
-            n => self.get(n - 1, open),
+        if let Some(last) = self.state.lock().last {
+            return Ok(Some(last));
         }
+        let last = match self.len(open)? {
+            0 => return Ok(None),
+            n => self.get(n - 1, open)?,
+        };
+        let mut state = self.state.lock();
+        if state.kept.is_empty() {
+            state.last = last;
+        }
+        Ok(last)
     }
 
     /// The number of entries for which `before` holds; it must hold for a prefix of them. Also
     /// the last entry for which it holds, and the first for which it does not.
+    ///
+    /// `guess` tells from the last entry what part of all entries, 0 to 1, is likely before.
     pub(crate) fn split(
         &self,
         before: impl Fn(&[u8; N]) -> bool,
+        guess: impl Fn(&[u8; N]) -> f64,
         open: &impl Opener,
     ) -> Result<Split<N>> {
         let mut state = self.state.lock();
@@ -168,11 +183,21 @@ impl<const N: usize> EntryFile<N> {
             return Ok(Split { count: state.before + n as u32, last, next: kept.get(n).copied() });
         }
         let (in_file, first_kept) = (state.before, kept.first().copied());
+        let mut last = kept.last().copied().or(state.last);
         drop(state);
         let Some(file) = open(Open::Write)? else {
             return Ok(Split { count: 0, last: None, next: first_kept });
         };
-        split_file(&*file, in_file, first_kept, before)
+        if last.is_none() {
+            let mut entry = [0; N];
+            let position = u64::from(in_file - 1) * N as u64;
+            if file.read_at(&mut entry, position).map_err(io("read"))? == N {
+                last = Some(entry);
+                self.state.lock().last = last;
+            }
+        }
+        let part = last.map_or(0.5, |l| guess(&l).clamp(0.0, 1.0));
+        split_file(&*file, in_file, (f64::from(in_file) * part) as u32, first_kept, before)
     }
 
     /// Drops all entries from number `keep` on.
@@ -182,6 +207,7 @@ impl<const N: usize> EntryFile<N> {
         if keep >= state.len() {
             return Ok(());
         }
+        state.last = None;
         if keep < state.written {
             if let Some(file) = open(Open::Write)? {
                 file.truncate(u64::from(keep) * N as u64).map_err(io("truncate"))?;
@@ -200,19 +226,24 @@ impl<const N: usize> EntryFile<N> {
 
     /// Says that there are no entries and no file.
     pub(crate) fn replace_missing(&self) {
-        *self.state.lock() = State { written: 0, before: 0, kept: Vec::new() };
+        *self.state.lock() = State { written: 0, before: 0, kept: Vec::new(), last: None };
     }
 
     /// Replaces everything, file included.
     pub(crate) fn replace(&self, entries: &[u8], open: &impl Opener) -> Result<()> {
         let mut state = self.state.lock();
         if let Some(file) = open(Open::Create)? {
-            file.truncate(0).map_err(io("truncate"))?;
+            // Written over, then cut: a file that is emptied first makes some file systems
+            // write it to the disk at once.
             file.write_at(entries, 0).map_err(io("write"))?;
+            if file.len().map_err(io("measure"))? > entries.len() as u64 {
+                file.truncate(entries.len() as u64).map_err(io("truncate"))?;
+            }
         }
         state.written = (entries.len() / N) as u32;
         state.before = state.written;
         state.kept = Vec::new();
+        state.last = entries.as_chunks::<N>().0.last().copied();
         Ok(())
     }
 }
@@ -228,10 +259,12 @@ pub(crate) struct Split<const N: usize> {
     pub(crate) next: Option<[u8; N]>,
 }
 
-/// Binary search over blocks of the file, then within one block.
+/// Search over blocks of the file: from the block of a guessed entry in growing steps until the
+/// split lies between two blocks looked at, then by halves, then within one block.
 fn split_file<const N: usize>(
     file: &dyn DiskFile,
     in_file: u32,
+    guess: u32,
     behind: Option<[u8; N]>,
     before: impl Fn(&[u8; N]) -> bool,
 ) -> Result<Split<N>> {
@@ -239,26 +272,32 @@ fn split_file<const N: usize>(
     let (mut low, mut high) = (0, in_file.div_ceil(per_block));
     let (mut last, mut next) = (None, behind);
     let mut buf = [0; BLOCK];
+    let (mut at, mut step) = ((guess / per_block).min(high.saturating_sub(1)), 1);
+    let (mut seen_low, mut seen_high) = (false, false);
     while low < high {
-        let middle = low.midpoint(high);
-        let entries = per_block.min(in_file - middle * per_block) as usize;
+        let entries = per_block.min(in_file - at * per_block) as usize;
         let buf = &mut buf[..entries * N];
-        let n = file
-            .read_at(buf, u64::from(middle) * u64::from(per_block) * N as u64)
-            .map_err(io("read"))?;
+        let position = u64::from(at) * u64::from(per_block) * N as u64;
+        let n = file.read_at(buf, position).map_err(io("read"))?;
         let (block, _) = buf[..n].as_chunks::<N>();
         let split = block.partition_point(&before);
         if split == 0 {
             next = block.first().copied().or(next);
-            high = middle;
+            (high, seen_high) = (at, true);
         } else if split == block.len() {
             last = block.last().copied();
-            low = middle + 1;
+            (low, seen_low) = (at + 1, true);
         } else {
-            let count = middle * per_block + split as u32;
+            let count = at * per_block + split as u32;
             let last = split.checked_sub(1).and_then(|i| block.get(i)).copied();
             return Ok(Split { count, last, next: block.get(split).copied() });
         }
+        at = match (seen_low, seen_high) {
+            (true, false) => (low - 1).saturating_add(step).min(high.saturating_sub(1)).max(low),
+            (false, true) => high.saturating_sub(step).max(low),
+            _ => low.midpoint(high),
+        };
+        step = step.saturating_mul(4);
     }
     Ok(Split { count: (low * per_block).min(in_file), last, next })
 }

@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 use super::{Log, State, Writer};
 use crate::batch::{Batch, HEADER, Marker, OVERHEAD, Parsed, parse_marker};
-use crate::checkpoint::Durability;
 use crate::error::{LogError, Result};
 use crate::plan::roll::Arriving;
 use crate::producers::{BatchMeta, MarkerRule, Origin, Staged};
@@ -304,10 +303,7 @@ impl Log {
         let (first_offset, end) = (first.base_offset, last.last_offset + 1);
         let rolled_at = self.roll_if_due(writer, first_offset, &arriving)?;
         let segment = self.active();
-        let written = self
-            .write_epochs(Durability::PageCache)
-            .and_then(|()| segment.write(bufs))
-            .and_then(|()| self.note(writer, &segment, prepared, end));
+        let written = segment.write(bufs).and_then(|()| self.note(writer, &segment, prepared, end));
         if let Err(e) = written {
             // Memory and disk may say different things now.
             writer.state = State::Closed;

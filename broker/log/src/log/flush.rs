@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{Log, State, read::floor};
+use crate::checkpoint::Durability;
 use crate::error::{DiskError, Result};
 use crate::segment::Growth;
 
@@ -49,6 +50,7 @@ impl Log {
             let last = i + 1 == segments.len();
             segment.flush(if last { Growth::Active } else { Growth::Complete })?;
         }
+        self.write_epochs(Durability::Flushed)?;
         let dir = self.dir();
         let new_files = segments.iter().any(|s| s.base_offset >= from) || from == 0;
         if new_files {
@@ -69,8 +71,9 @@ impl Log {
         }
     }
 
-    /// Writes the index entries of unflushed segments that are only in memory.
-    pub(crate) fn settle_indexes(&self) -> Result<()> {
+    /// Writes what is only in memory: epochs, and index entries of unflushed segments.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.write_epochs(Durability::PageCache)?;
         let segments = self.segments.load_full();
         for segment in segments.iter().skip(floor(&segments, self.recovery_point())) {
             segment.settle()?;
@@ -86,7 +89,7 @@ impl Log {
         if writer.state == State::Closed {
             return Ok(());
         }
-        self.write_epochs(crate::checkpoint::Durability::PageCache)?;
+        self.write_epochs(Durability::PageCache)?;
         // A log without producers, that never had any, is told from its having no snapshot.
         if !writer.producers.is_empty() || !writer.snapshots.is_empty() {
             let end = self.end_offset();

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::{Largest, NO_TIMESTAMP, Segment};
 use crate::cache;
 use crate::error::{LogError, Result};
+use crate::index::file::Split;
 use crate::index::offset::OffsetEntry;
 use crate::index::time::TimeEntry;
 use crate::names;
@@ -18,7 +19,9 @@ impl Segment {
         };
         let relative = u32::try_from(relative).unwrap_or(u32::MAX);
         let before = |e: &[u8; 8]| OffsetEntry::decode(e).relative <= relative;
-        let split = self.offsets.split(before, &self.open_offsets())?;
+        let guess =
+            |e: &[u8; 8]| f64::from(relative) / f64::from(OffsetEntry::decode(e).relative.max(1));
+        let split = self.offsets.split(before, guess, &self.open_offsets())?;
         Ok(split.last.map_or(0, |e| u64::from(OffsetEntry::decode(&e).position)))
     }
 
@@ -55,11 +58,18 @@ impl Segment {
         Ok((plausible && (!first || position == 0)).then_some(found))
     }
 
+    /// The offset index, split at a position.
+    pub(super) fn split_at_position(&self, position: u64) -> Result<Split<8>> {
+        let before = |e: &[u8; 8]| u64::from(OffsetEntry::decode(e).position) < position;
+        let guess =
+            |e: &[u8; 8]| position as f64 / f64::from(OffsetEntry::decode(e).position.max(1));
+        self.offsets.split(before, guess, &self.open_offsets())
+    }
+
     /// Position of the first index entry at or behind `position`, as the last offset of its
     /// batch; `None` when there is none. An upper bound of what a slice up to there holds.
     pub(crate) fn offset_bound(&self, position: u64) -> Result<Option<i64>> {
-        let before = |e: &[u8; 8]| u64::from(OffsetEntry::decode(e).position) < position;
-        let split = self.offsets.split(before, &self.open_offsets())?;
+        let split = self.split_at_position(position)?;
         Ok(split.next.map(|e| self.base_offset + i64::from(OffsetEntry::decode(&e).relative)))
     }
 
@@ -139,7 +149,7 @@ impl Segment {
     /// The first batch from `from` on that has a timestamp of at least `timestamp`.
     pub(crate) fn locate_timestamp(&self, timestamp: i64, from: i64) -> Result<Option<Placed>> {
         let before = |e: &[u8; 12]| TimeEntry::decode(e).timestamp <= timestamp;
-        let split = self.times.split(before, &self.open_times())?;
+        let split = self.times.split(before, |_| 0.5, &self.open_times())?;
         let start = split.last.map_or(self.base_offset, |e| {
             self.base_offset + i64::from(TimeEntry::decode(&e).relative)
         });

@@ -146,12 +146,11 @@ impl Segment {
 
     /// Cuts the segment at `position`, where the first batch that holds `offset` or more begins.
     pub(crate) fn cut_at(&self, position: u64, offset: i64) -> Result<()> {
-        let before = |e: &[u8; 8]| u64::from(OffsetEntry::decode(e).position) < position;
-        let keep = self.offsets.split(before, &self.open_offsets())?.count;
+        let keep = self.split_at_position(position)?.count;
         self.offsets.truncate(keep, &self.open_offsets())?;
         let relative = (offset - self.base_offset).clamp(0, i64::from(u32::MAX)) as u32;
         let before = |e: &[u8; 12]| TimeEntry::decode(e).relative < relative;
-        let keep = self.times.split(before, &self.open_times())?.count;
+        let keep = self.times.split(before, |_| 1.0, &self.open_times())?.count;
         self.times.truncate(keep, &self.open_times())?;
         self.txns.truncate(offset, &self.open_txns())?;
         self.publish(position);
