@@ -1,5 +1,7 @@
 //! The quorum as openraft makes it.
 
+#[cfg(test)]
+mod tests;
 mod watch_leader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,12 +197,6 @@ impl RaftQuorum {
     #[must_use]
     pub fn log(&self) -> &Arc<Log> {
         self.store.log()
-    }
-
-    /// openraft's own handle, for the server side of a network.
-    #[must_use]
-    pub(crate) fn raft(&self) -> &Node {
-        &self.raft
     }
 
     async fn send(

@@ -160,7 +160,9 @@ impl Store {
         self.vote.lock().last()
     }
 
+    /// Saves a vote, behind all that was appended before it.
     fn save_election(&self, election: Election) -> std::io::Result<()> {
+        self.log.flush(i64::MAX, (self.clock)()).map_err(std::io::Error::other)?;
         self.vote.lock().save(election)
     }
 
