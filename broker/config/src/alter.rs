@@ -157,7 +157,7 @@ pub fn alter_incremental(
                 after.remove(name);
             }
             AlterOp::Set => {
-                after.insert(name.clone(), without_repeats(context.target, name, text));
+                after.insert(name.clone(), text.to_owned());
             }
             AlterOp::Append | AlterOp::Subtract => {
                 let spec = list_spec(context.target, name, *op)?;
@@ -184,14 +184,7 @@ pub fn alter_all(
         })
         .collect();
     check_request(&as_set)?;
-    let after: Texts = as_set
-        .into_iter()
-        .map(|a| {
-            let text = a.value.unwrap_or_default();
-            let text = without_repeats(context.target, &a.name, &text);
-            (a.name, text)
-        })
-        .collect();
+    let after: Texts = as_set.into_iter().map(|a| (a.name, a.value.unwrap_or_default())).collect();
     let current = context.current.keys().map(String::as_str);
     let touched: Vec<&str> = current.chain(settings.iter().map(|(n, _)| n.as_str())).collect();
     finish(context, after, &touched)
@@ -320,16 +313,6 @@ fn edit_list(old: &str, op: AlterOp, text: &str) -> String {
         }
     }
     entries.join(",")
-}
-
-/// A list keeps the first of entries that repeat; other values stay as they are.
-fn without_repeats(target: Target<'_>, name: &str, text: &str) -> String {
-    match spec_of(target, name) {
-        Some(spec) if spec.kind == ConfigType::List && !trim(text).is_empty() => {
-            edit_list("", AlterOp::Append, text)
-        }
-        _ => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

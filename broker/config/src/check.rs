@@ -1,7 +1,7 @@
 //! What several keys must say together, as Kafka checks it at start.
 
 use crate::broker::{Listeners, Roles};
-use crate::key::Key;
+use crate::key::{Key, Names};
 use crate::keys;
 use crate::listener::{self, Listener, ListenerError, ListenerName, PortRule, SecurityProtocol};
 use crate::quorum::HostPort;
@@ -98,6 +98,15 @@ pub(crate) fn listeners(
     let listeners =
         Listeners { all, advertised, advertised_controller, protocols, inter_broker, controller };
     check_listeners(&listeners, roles)?;
+    let early = settings.get(keys::EARLY_START_LISTENERS).unwrap_or_default();
+    let known = |name: &str| {
+        let of_node = listeners.all.iter().map(|listener| &listener.name);
+        of_node.chain(&listeners.controller).any(|listener| listener.as_str() == name)
+    };
+    let stray = early.iter().find(|name| !known(name));
+    require(stray.is_none(), keys::EARLY_START_LISTENERS.name(), || {
+        format!("may only name listeners; {} is none", stray.map_or("", |name| name))
+    })?;
     Ok(listeners)
 }
 
@@ -303,7 +312,8 @@ fn logs(s: &Settings) -> Result<(), Conflict> {
     })?;
     let threads = i64::from(s.get(keys::LOG_CLEANER_THREADS));
     let buffer = keys::LOG_CLEANER_DEDUPE_BUFFER_SIZE;
-    require(threads == 0 || s.get(buffer) / threads > 1 << 20, buffer.name(), || {
+    require(threads > 0, keys::LOG_CLEANER_THREADS.name(), || "must be at least 1".to_owned())?;
+    require(s.get(buffer) / threads > 1 << 20, buffer.name(), || {
         format!("must be more than 1048576 for each of log.cleaner.threads={threads}")
     })
     .map_err(|c| {
@@ -331,8 +341,10 @@ pub(crate) fn http_listener(entry: &str) -> Option<HostPort> {
 pub(crate) fn ip_overrides(text: &str) -> Result<Vec<(String, i32)>, String> {
     let read = |entry: String| {
         let (address, count) = entry.rsplit_once(':')?;
-        let address = address.strip_prefix('[').map_or(address, |a| a.trim_end_matches(']'));
-        Some((address.to_owned(), count.trim().parse().ok()?))
+        let known = |c: char| c.is_ascii_alphanumeric() || "-._%:".contains(c);
+        let address = address.trim();
+        let count = count.trim().parse().ok()?;
+        (!address.is_empty() && address.chars().all(known)).then(|| (address.to_owned(), count))
     };
     crate::value::split_list(text)
         .into_iter()
@@ -341,6 +353,11 @@ pub(crate) fn ip_overrides(text: &str) -> Result<Vec<(String, i32)>, String> {
 }
 
 fn sockets(s: &Settings) -> Result<(), Conflict> {
+    let delay = i64::from(s.get(keys::CONNECTION_FAILED_AUTHENTICATION_DELAY_MS));
+    let idle = keys::CONNECTIONS_MAX_IDLE_MS;
+    require(s.get(idle) < 0 || delay < s.get(idle), idle.name(), || {
+        format!("must be more than connection.failed.authentication.delay.ms={delay}")
+    })?;
     let http = keys::HTTP_LISTENERS;
     let wrong = s.get(http).iter().find(|entry| http_listener(entry).is_none());
     require(wrong.is_none(), http.name(), || {
@@ -404,6 +421,20 @@ fn below(s: &Settings, lower: Key<i32>, upper: Key<i32>) -> Result<(), Conflict>
     let limit = s.get(upper);
     require(s.get(lower) < limit, lower.name(), || {
         format!("must be less than {}={limit}", upper.name())
+    })
+}
+
+/// Assignors are named by word, or by the class that Kafka has for it.
+fn built_in(s: &Settings, key: Key<Names>, words: &[&str]) -> Result<(), Conflict> {
+    let is_built_in = |name: &str| {
+        let class = name.strip_prefix("org.apache.kafka.coordinator.group.assignor.");
+        let word = class.and_then(|class| class.strip_suffix("Assignor")).map(str::to_lowercase);
+        words.contains(&word.as_deref().unwrap_or(name))
+    };
+    let stray = s.get(key).iter().find(|name| !is_built_in(name));
+    require(stray.is_none(), key.name(), || {
+        let stray = stray.map_or("", |name| name);
+        format!("may only name built-in assignors ({}); {stray} is none", words.join(", "))
     })
 }
 
@@ -478,9 +509,11 @@ fn groups(s: &Settings) -> Result<(), Conflict> {
     below(s, k::GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS, k::GROUP_CONSUMER_SESSION_TIMEOUT_MS)?;
     below(s, k::GROUP_SHARE_HEARTBEAT_INTERVAL_MS, k::GROUP_SHARE_SESSION_TIMEOUT_MS)?;
     below(s, k::GROUP_STREAMS_HEARTBEAT_INTERVAL_MS, k::GROUP_STREAMS_SESSION_TIMEOUT_MS)?;
+    built_in(s, k::GROUP_CONSUMER_ASSIGNORS, &["uniform", "range"])?;
     let assignors = k::GROUP_SHARE_ASSIGNORS;
     let count = s.get(assignors).len();
     require(count == 1, assignors.name(), || format!("must have exactly one entry, not {count}"))?;
+    built_in(s, assignors, &["simple"])?;
     let protocols = k::GROUP_COORDINATOR_REBALANCE_PROTOCOLS;
     require(s.get(protocols).iter().any(|p| p == "classic"), protocols.name(), || {
         "must have `classic`, which cannot be turned off".to_owned()

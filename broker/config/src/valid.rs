@@ -31,7 +31,8 @@ pub enum Valid {
     OneOf(&'static [&'static str]),
     /// One of these words, in any case.
     OneOfIgnoreCase(&'static [&'static str]),
-    /// A list without repeats or empty entries; each entry one of these words if any are given.
+    /// A list without empty entries, of which repeats are dropped when it is read; each entry is one
+    /// of these words if any are given.
     Distinct(&'static [&'static str], Emptiness),
     /// Text of at least one character (or none set).
     NonEmptyText,
@@ -162,9 +163,6 @@ fn check_distinct(
             format!("[{}]", words.join(", "))
         };
         return whole(format!("must not be empty. Valid values include: {any}"));
-    }
-    if (1..entries.len()).any(|i| entries[..i].contains(&entries[i])) {
-        return whole("values must not be duplicated.".to_owned());
     }
     for entry in entries {
         if entry.is_empty() {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::ValueError;
 use crate::spec::{ConfigType, Spec};
+use crate::valid::Valid;
 
 /// Text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,7 +60,10 @@ pub enum Value {
 impl Value {
     /// Parses and checks a set value.
     pub fn parse(spec: &Spec, text: &str) -> Result<Value, ValueError> {
-        let value = Value::parse_type(spec.name, spec.kind, text)?;
+        let mut value = Value::parse_type(spec.name, spec.kind, text)?;
+        if let (Value::List(entries), Valid::Distinct(..)) = (&mut value, &spec.valid) {
+            *entries = first_of_each(std::mem::take(entries));
+        }
         spec.valid.check(spec.name, &value)?;
         Ok(value)
     }
@@ -116,6 +120,17 @@ pub(crate) fn split_list(trimmed: &str) -> Vec<String> {
     }
     let space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\x0B' | '\x0C' | '\r');
     trimmed.split(',').map(|entry| entry.trim_matches(space).to_owned()).collect()
+}
+
+/// Leaves out entries that were there before, as Kafka does with lists that are sets.
+fn first_of_each(entries: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if !kept.contains(&entry) {
+            kept.push(entry);
+        }
+    }
+    kept
 }
 
 /// Reads a DOUBLE: Java's words for the odd values, and its type suffixes.

@@ -140,7 +140,7 @@ fn lists_are_edited() {
     assert_eq!(edit(both, AlterOp::Delete, "anything"), "forgotten");
     assert_eq!(edit(&[], AlterOp::Delete, ""), "same");
     assert_eq!(edit(&[("cleanup.policy", "")], AlterOp::Append, "compact"), "compact");
-    assert_eq!(edit(both, AlterOp::Set, " compact , compact"), "compact");
+    assert_eq!(edit(both, AlterOp::Set, " compact , compact"), " compact , compact");
     assert_eq!(
         edit(both, AlterOp::Append, ""),
         "config: Configuration 'cleanup.policy' values must not be empty."
