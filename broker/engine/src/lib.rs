@@ -8,6 +8,7 @@
 //! Start reading at [`Partition`] (append, read), then [`fetch()`] (waiting), [`Replicas`] (all of
 //! them), `publish` (how the Image becomes logs and roles) and `shard` (machines).
 
+mod controller;
 mod core;
 mod dirs;
 mod env;
@@ -15,30 +16,39 @@ mod error;
 mod fetch;
 mod flush;
 mod housekeeping;
+mod groups;
 mod ids;
+mod lifecycle;
 mod partition;
 mod pool;
 pub mod publish;
 mod records;
 mod replicas;
+mod sessions;
 mod settings;
+mod shard;
 mod timers;
 mod wait;
 mod warm;
 
 pub use crate::core::Core;
+pub use controller::{ControllerHandle, ControllerStart};
 pub use dirs::{LogDir, LogDirs};
 pub use env::{Clock, SystemClock};
 pub use error::EngineError;
 pub use fetch::{Fetch, FetchItem, FetchParams, Fetched, ParkedFetch, fetch};
 pub use housekeeping::Housekeeping;
+pub use groups::{GroupShell, Groups, OFFSETS_TOPIC};
 pub use ids::PartitionId;
+pub use lifecycle::{Applied, Lifecycle, Stage};
 pub use partition::{
     Ack, AppendHow, Appended, Lead, OffsetAt, OffsetQuery, Partition, Read, ReadAsk,
 };
 pub use pool::Pool;
 pub use publish::{Assignment, LoadSummary, Published, Publisher, RoleListener};
 pub use replicas::Replicas;
+pub use sessions::{FetchSessions, SharedSession};
 pub use settings::{TopicSettings, log_settings};
+pub use shard::{Coordinator, KeyValue, Outcome, Shard, Shards, Submitted};
 pub use timers::{Deadline, Timers};
 pub use wait::{AckResult, AckWait, Reader};

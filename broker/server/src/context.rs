@@ -1,5 +1,198 @@
 //! Whom handlers ask.
 
+use std::sync::{Arc, OnceLock};
+
+
+use arc_swap::ArcSwap;
+use ottla_config::{BrokerConfig, keys};
+use ottla_controller::{Command, Reply};
+use ottla_coordinator::group::DeletedTopic;
+use ottla_coordinator::{Command as GroupCommand, Request};
+use ottla_engine::{
+    ControllerHandle, Core, FetchSessions, Groups, Lifecycle, LogDirs, OFFSETS_TOPIC, PartitionId,
+    Replicas,
+};
+use ottla_metadata::{Delta, Image};
+use ottla_quorum::Quorum;
+use ottla_wire::api::create_topics::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
+};
+use ottla_wire::{ErrorCode, Uuid};
+use tracing::{debug, error, warn};
+
+/// How long a request waits until this node has the topics that it had made.
+const VISIBLE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Handles to all that a handler may ask; one a node.
-#[derive(Debug)]
-pub struct Context {}
+pub struct Context {
+    /// This node's id.
+    pub node_id: i32,
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// The node's settings as its file gave them.
+    pub initial: Arc<BrokerConfig>,
+    /// The node's settings as they are now; see [`config`](Self::config).
+    pub current: ArcSwap<BrokerConfig>,
+    /// The metadata that this node last published; see [`image`](Self::image).
+    pub published: ArcSwap<Image>,
+    /// Clock, timers and threads.
+    pub core: Arc<Core>,
+    /// The partitions that this node has a replica of.
+    pub replicas: Arc<Replicas>,
+    /// The directories they live in.
+    pub dirs: LogDirs,
+    /// Fetch sessions.
+    pub sessions: FetchSessions,
+    /// The groups that this node coordinates.
+    pub groups: Arc<Groups>,
+    /// The way to the controller.
+    pub controller: ControllerHandle,
+    /// The metadata log.
+    pub quorum: Arc<dyn Quorum>,
+    /// The runtime of what is no client's connection.
+    pub control: tokio::runtime::Handle,
+    /// Producer ids that the controller gave to this broker.
+    pub producer_ids: crate::producer_ids::ProducerIds,
+    /// This broker's life; set when it begins.
+    pub lifecycle: OnceLock<Arc<Lifecycle>>,
+    /// Clients that push telemetry.
+    pub telemetry: crate::telemetry::Telemetry,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Context of node {}", self.node_id)
+    }
+}
+
+impl Context {
+    /// The metadata that this node serves from: what was last published.
+    #[must_use]
+    pub fn image(&self) -> Arc<Image> {
+        self.published.load_full()
+    }
+
+    /// The node's settings as of now, dynamic ones included.
+    #[must_use]
+    pub fn config(&self) -> Arc<BrokerConfig> {
+        self.current.load_full()
+    }
+
+    /// The broker epoch; -1 before the first registration.
+    #[must_use]
+    pub fn broker_epoch(&self) -> i64 {
+        self.lifecycle.get().map_or(-1, |life| life.epoch())
+    }
+
+    /// 128 bits that no one can guess.
+    #[must_use]
+    pub fn random(&self) -> u128 {
+        rand::random()
+    }
+
+    /// The controller that clients are told of. They may send what only a controller does to any
+    /// broker, which forwards it; so brokers name an active broker, this one if it is (KIP-590).
+    #[must_use]
+    pub fn controller_for_clients(&self, image: &Image, kind: ottla_wire::api::Listener) -> i32 {
+        match kind {
+            ottla_wire::api::Listener::Controller => self.node_id,
+            ottla_wire::api::Listener::Broker if image.is_active(self.node_id) => self.node_id,
+            ottla_wire::api::Listener::Broker => {
+                image.brokers().find(|b| b.is_active()).map_or(-1, |b| b.id)
+            }
+        }
+    }
+
+    /// Makes topics that clients use and that are not there, with the broker's defaults, and waits
+    /// until this node has them. What cannot be made stays missing; the log says why.
+    pub async fn create_missing(&self, names: Vec<String>) {
+        let config = self.config();
+        let topics = names.iter().map(|name| missing_topic(&config, name)).collect();
+        let request = CreateTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() };
+        let made = match self.controller.submit(Command::CreateTopics(request)).await {
+            Ok(Reply::CreateTopics(response)) => made(&response),
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                debug!(%error, "topics are not created: no controller");
+                return;
+            }
+        };
+        self.visible(|image| made.iter().all(|name| image.topic_named(name).is_some())).await;
+    }
+
+    /// Waits a while until what this node serves from is as asked. Answers to changes wait for it,
+    /// so that a client which asks the same broker next sees what it did.
+    pub async fn visible(&self, holds: impl Fn(&Image) -> bool) {
+        let deadline = tokio::time::Instant::now() + VISIBLE;
+        let mut pause = std::time::Duration::from_micros(50);
+        while !holds(&self.image()) && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Tells the groups that partitions are gone, so that they forget their offsets.
+    pub(crate) fn offsets_gone(&self, delta: &Delta) {
+        if delta.deleted.is_empty() {
+            return;
+        }
+        let gone: Vec<DeletedTopic> = delta
+            .deleted
+            .values()
+            .filter(|t| *t.name != *OFFSETS_TOPIC)
+            .map(|t| DeletedTopic {
+                name: t.name.to_string(),
+                partitions: t.partitions.iter().map(|(id, _)| id).collect(),
+            })
+            .collect();
+        for shard in self.groups.shards().active() {
+            drop(shard.submit(GroupCommand::internal(Request::PartitionsDeleted(gone.clone()))));
+        }
+    }
+
+    /// A log directory failed.
+    pub(crate) fn directory_failed(&self, dir: Uuid, partitions: &[PartitionId]) {
+        error!(%dir, partitions = partitions.len(), "a log directory is out of service");
+        if self.dirs.online().next().is_none() {
+            error!("no log directory is left: the node ends");
+            std::process::exit(1);
+        }
+    }
+}
+
+/// A topic as it is made when it is first used.
+fn missing_topic(config: &BrokerConfig, name: &str) -> CreatableTopic {
+    let mut topic = CreatableTopic {
+        name: name.to_owned(),
+        num_partitions: -1,
+        replication_factor: -1,
+        ..Default::default()
+    };
+    if name == OFFSETS_TOPIC {
+        let set = |name: &str, value: String| CreatableTopicConfig {
+            name: name.to_owned(),
+            value: Some(value),
+        };
+        topic.num_partitions = config.get(keys::OFFSETS_TOPIC_NUM_PARTITIONS);
+        topic.replication_factor = config.get(keys::OFFSETS_TOPIC_REPLICATION_FACTOR);
+        topic.configs = vec![
+            set("cleanup.policy", "compact".into()),
+            set("compression.type", "producer".into()),
+            set("segment.bytes", config.get(keys::OFFSETS_TOPIC_SEGMENT_BYTES).to_string()),
+        ];
+    }
+    topic
+}
+
+/// The names that are there now.
+fn made(response: &CreateTopicsResponse) -> Vec<String> {
+    let there = |code: ErrorCode| {
+        code == ErrorCode::NONE || code == ErrorCode::TOPIC_ALREADY_EXISTS
+    };
+    for topic in response.topics.iter().filter(|t| !there(t.error_code)) {
+        let why = topic.error_message.as_deref().unwrap_or_default();
+        warn!(topic = topic.name, error = %topic.error_code, why, "topic was not created");
+    }
+    let topics = response.topics.iter().filter(|t| there(t.error_code));
+    topics.map(|t| t.name.clone()).collect()
+}

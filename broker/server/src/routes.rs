@@ -28,7 +28,10 @@ macro_rules! routes {
 }
 
 routes! {
+    Metadata => metadata;
     ApiVersions => api_versions;
+    DescribeCluster => describe_cluster;
+    DescribeTopicPartitions => describe_topic_partitions;
 }
 
 /// Whether a request of this key is served.

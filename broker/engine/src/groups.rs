@@ -1,0 +1,162 @@
+//! The group coordinator of this node: shards over `__consumer_offsets`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ottla_config::{BrokerConfig, keys};
+use ottla_coordinator::group::{Producer, TxnMarker, TxnOutcome};
+use ottla_coordinator::{
+    Command, Effect, GroupMachine, GroupRecord, GroupSettings, Request, hash,
+};
+use ottla_wire::ErrorCode;
+use ottla_wire::record::{BatchHeader, EndTxnMarker, Record, TransactionResult};
+use parking_lot::RwLock;
+
+use crate::core::Core;
+use crate::ids::PartitionId;
+use crate::partition::Partition;
+use crate::publish::RoleListener;
+use crate::shard::{Coordinator, KeyValue, Shard, Shards};
+
+/// The topic that groups and their offsets live in.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Settings and counters of all shards of groups.
+#[derive(Debug, Default)]
+pub struct GroupShell {
+    settings: RwLock<GroupSettings>,
+    /// Rebalances that were completed.
+    pub rebalances: AtomicU64,
+    /// Offsets committed.
+    pub commits: AtomicU64,
+    /// Offsets that expired.
+    pub expired: AtomicU64,
+    /// Offsets deleted on request.
+    pub deleted: AtomicU64,
+}
+
+impl Coordinator for GroupMachine {
+    const NAME: &'static str = "group";
+    type Shell = GroupShell;
+
+    fn encode(record: &GroupRecord) -> Result<Option<KeyValue>, String> {
+        record.encode().map_err(|e| e.to_string())
+    }
+
+    fn decode(header: &BatchHeader, record: Record) -> Result<Option<GroupRecord>, String> {
+        let producer = (header.is_transactional())
+            .then_some(Producer { id: header.producer_id, epoch: header.producer_epoch });
+        let Some(key) = record.key else { return Ok(None) };
+        if !header.is_control() {
+            return GroupRecord::decode(producer, key, record.value)
+                .map(Some)
+                .map_err(|e| e.to_string());
+        }
+        let value = record.value.unwrap_or_default();
+        let marker = EndTxnMarker::from_record(&key, &value).map_err(|e| e.to_string())?;
+        Ok(producer.zip(marker).map(|(producer, marker)| {
+            let outcome = match marker.result {
+                TransactionResult::Commit => TxnOutcome::Commit,
+                TransactionResult::Abort => TxnOutcome::Abort,
+            };
+            let coordinator_epoch = marker.coordinator_epoch;
+            GroupRecord::Marker(TxnMarker { producer, coordinator_epoch, outcome })
+        }))
+    }
+
+    fn greet(shell: &GroupShell) -> Vec<Command> {
+        vec![Command::internal(Request::Configure(shell.settings.read().clone()))]
+    }
+
+    fn tick() -> Command {
+        Command::internal(Request::Tick)
+    }
+
+    fn effect(shell: &GroupShell, effect: Effect) {
+        let (counter, n) = match effect {
+            Effect::RebalanceCompleted => (&shell.rebalances, 1),
+            Effect::OffsetsCommitted(n) => (&shell.commits, n),
+            Effect::OffsetsDeleted(n) => (&shell.deleted, n),
+            Effect::OffsetsExpired(n) => (&shell.expired, n),
+            Effect::GroupsExpired(_) => return,
+        };
+        counter.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+/// All groups whose coordinator this node is.
+#[derive(Debug)]
+pub struct Groups {
+    shards: Arc<Shards<GroupMachine>>,
+}
+
+impl Groups {
+    /// No group yet.
+    #[must_use]
+    pub fn new(config: &BrokerConfig, core: Arc<Core>) -> Arc<Self> {
+        let shell = GroupShell { settings: RwLock::new(settings(config)), ..Default::default() };
+        Arc::new(Self { shards: Shards::new(Arc::new(shell), core) })
+    }
+
+    /// The shards, for whoever follows the leadership of their partitions.
+    #[must_use]
+    pub fn shards(&self) -> &Arc<Shards<GroupMachine>> {
+        &self.shards
+    }
+
+    /// The shard of a group, of `partitions` partitions that the topic has.
+    ///
+    /// # Errors
+    /// See [`Shards::get`].
+    pub fn of(&self, group: &str, partitions: i32) -> Result<Arc<Shard<GroupMachine>>, ErrorCode> {
+        if partitions == 0 {
+            return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        }
+        self.shards.get(hash::partition_for(group, partitions))
+    }
+
+    /// Takes changed settings.
+    pub fn configure(&self, config: &BrokerConfig) {
+        let settings = settings(config);
+        if *self.shards.shell().settings.read() == settings {
+            return;
+        }
+        *self.shards.shell().settings.write() = settings.clone();
+        for shard in self.shards.active() {
+            drop(shard.submit(Command::internal(Request::Configure(settings.clone()))));
+        }
+    }
+}
+
+/// The settings of groups by the node's configuration.
+fn settings(config: &BrokerConfig) -> GroupSettings {
+    let ms = |value: i32| u64::try_from(value).unwrap_or(0);
+    GroupSettings {
+        min_session_timeout_ms: config.get(keys::GROUP_MIN_SESSION_TIMEOUT_MS),
+        max_session_timeout_ms: config.get(keys::GROUP_MAX_SESSION_TIMEOUT_MS),
+        max_size: usize::try_from(config.get(keys::GROUP_MAX_SIZE)).unwrap_or(usize::MAX),
+        initial_rebalance_delay_ms: ms(config.get(keys::GROUP_INITIAL_REBALANCE_DELAY_MS)),
+        offset_metadata_max_size: usize::try_from(config.get(keys::OFFSET_METADATA_MAX_BYTES))
+            .unwrap_or(0),
+        offsets_retention_ms: i64::from(config.get(keys::OFFSETS_RETENTION_MINUTES)) * 60_000,
+        offsets_retention_check_interval_ms: u64::try_from(
+            config.get(keys::OFFSETS_RETENTION_CHECK_INTERVAL_MS),
+        )
+        .unwrap_or(0),
+        ..GroupSettings::default()
+    }
+}
+
+impl RoleListener for Groups {
+    fn leads(&self, partition: &Arc<Partition>, epoch: i32) {
+        if **partition.topic() == *OFFSETS_TOPIC {
+            self.shards.lead(partition.id().partition, Arc::clone(partition), epoch);
+        }
+    }
+
+    fn resigns(&self, topic: &str, id: PartitionId) {
+        if topic == OFFSETS_TOPIC {
+            self.shards.resign(id.partition, i32::MAX);
+        }
+    }
+}

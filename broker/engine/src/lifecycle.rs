@@ -1,0 +1,196 @@
+//! This broker's life in the cluster: it registers, beats, is unfenced, and asks leave to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use ottla_controller::{Command, Reply};
+use ottla_wire::ErrorCode;
+use ottla_wire::api::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
+use ottla_wire::api::broker_registration::BrokerRegistrationRequest;
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use crate::controller::ControllerHandle;
+
+/// The rest between tries while no controller answers.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// No epoch yet: the controller has not taken the registration.
+const NO_EPOCH: i64 = -1;
+
+/// Where a broker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// It is not registered yet.
+    Starting,
+    /// It is registered, and fenced: nobody is told of it.
+    Fenced,
+    /// It serves.
+    Running,
+    /// It asked leave to stop.
+    Stopping,
+    /// It may stop.
+    MayStop,
+}
+
+/// How far this broker has applied the metadata log: the offset of the last record. -1 at first.
+pub type Applied = watch::Receiver<i64>;
+
+/// A broker's life.
+#[derive(Debug)]
+pub struct Lifecycle {
+    epoch: AtomicI64,
+    stage: watch::Sender<Stage>,
+    stop: watch::Sender<bool>,
+}
+
+impl Lifecycle {
+    /// Registers on the current runtime, and beats every `interval` until it is told to stop.
+    #[must_use]
+    pub fn start(
+        controller: ControllerHandle,
+        registration: BrokerRegistrationRequest,
+        interval: Duration,
+        applied: Applied,
+    ) -> Arc<Self> {
+        let this = Arc::new(Self {
+            epoch: AtomicI64::new(NO_EPOCH),
+            stage: watch::Sender::new(Stage::Starting),
+            stop: watch::Sender::new(false),
+        });
+        let life = Life { this: Arc::clone(&this), controller, registration, interval, applied };
+        tokio::spawn(life.run());
+        this
+    }
+
+    /// The broker epoch, which the controller gave; -1 before.
+    #[must_use]
+    pub fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Where it stands, and every change.
+    #[must_use]
+    pub fn stage(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    /// Asks leave to stop: leadership moves away first. Returns when it may stop, or `patience` ran
+    /// out.
+    pub async fn stop(&self, patience: Duration) {
+        self.stop.send_replace(true);
+        let mut stage = self.stage.subscribe();
+        let leave = stage.wait_for(|stage| *stage == Stage::MayStop);
+        if tokio::time::timeout(patience, leave).await.is_err() {
+            warn!("the controller gave no leave to stop in time; stopping all the same");
+        }
+    }
+}
+
+struct Life {
+    this: Arc<Lifecycle>,
+    controller: ControllerHandle,
+    registration: BrokerRegistrationRequest,
+    interval: Duration,
+    applied: Applied,
+}
+
+impl Life {
+    async fn run(mut self) {
+        let mut stop = self.this.stop.subscribe();
+        loop {
+            if !self.register().await {
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => continue,
+                    _ = stop.wait_for(|stop| *stop) => {
+                        self.this.stage.send_replace(Stage::MayStop);
+                        return;
+                    }
+                }
+            }
+            if self.beat(&mut stop).await {
+                return;
+            }
+            // The controller does not know us in this epoch: once more from the beginning.
+        }
+    }
+
+    async fn register(&mut self) -> bool {
+        let asked = Command::RegisterBroker(self.registration.clone());
+        match self.controller.submit(asked).await {
+            Ok(Reply::RegisterBroker(answer)) if answer.error_code == ErrorCode::NONE => {
+                self.this.epoch.store(answer.broker_epoch, Ordering::Release);
+                self.this.stage.send_replace(Stage::Fenced);
+                debug!(epoch = answer.broker_epoch, "registered");
+                true
+            }
+            Ok(Reply::RegisterBroker(answer)) => {
+                warn!(error = %answer.error_code, "the controller refused the registration");
+                false
+            }
+            Ok(other) => {
+                debug!(?other, "no registration yet");
+                false
+            }
+            Err(error) => {
+                debug!(%error, "no controller yet");
+                false
+            }
+        }
+    }
+
+    /// Beats until leave to stop is given (true), or the registration is void (false).
+    async fn beat(&mut self, stop: &mut watch::Receiver<bool>) -> bool {
+        loop {
+            let stopping = *stop.borrow_and_update();
+            let request = BrokerHeartbeatRequest {
+                broker_id: self.registration.broker_id,
+                broker_epoch: self.this.epoch(),
+                current_metadata_offset: *self.applied.borrow_and_update(),
+                want_fence: false,
+                want_shut_down: stopping,
+                ..Default::default()
+            };
+            let (rest, fenced) = match self.controller.submit(Command::BrokerHeartbeat(request)).await {
+                Ok(Reply::BrokerHeartbeat(answer)) => match answer.error_code {
+                    ErrorCode::NONE => {
+                        if self.enter(stopping, &answer) {
+                            return true;
+                        }
+                        (self.interval, answer.is_fenced || stopping)
+                    }
+                    ErrorCode::STALE_BROKER_EPOCH | ErrorCode::BROKER_ID_NOT_REGISTERED => {
+                        return false;
+                    }
+                    error => {
+                        debug!(%error, "a heartbeat failed");
+                        (AGAIN, true)
+                    }
+                },
+                _ => (AGAIN, true),
+            };
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                // A broker that caught up is unfenced at once, and one that stops waits for nothing.
+                Ok(()) = self.applied.changed(), if fenced => {}
+                Ok(()) = stop.changed() => {}
+            }
+        }
+    }
+
+    /// Takes in an answer. Whether leave to stop was given.
+    fn enter(&self, stopping: bool, answer: &BrokerHeartbeatResponse) -> bool {
+        let stage = match (stopping, answer.should_shut_down, answer.is_fenced) {
+            (true, true, _) => Stage::MayStop,
+            (true, false, _) => Stage::Stopping,
+            (false, _, true) => Stage::Fenced,
+            (false, _, false) => Stage::Running,
+        };
+        let before = self.this.stage.send_replace(stage);
+        if before != stage {
+            info!(?stage, epoch = self.this.epoch(), "broker");
+        }
+        stage == Stage::MayStop
+    }
+}

@@ -1,0 +1,94 @@
+//! ApiVersions: what this listener serves, and the cluster's features (KIP-35, KIP-511, KIP-584).
+
+use ottla_metadata::features;
+use ottla_wire::ErrorCode;
+use ottla_wire::api::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::routes;
+
+/// The characters that the name and version of a client's software may have, and must begin and end
+/// with a letter or digit (KIP-511).
+fn is_software(text: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inner)
+}
+
+/// Answers ApiVersions.
+pub fn handle(call: Call, request: ApiVersionsRequest) -> Answer<ApiVersionsResponse> {
+    if call.version >= 3
+        && !(is_software(&request.client_software_name) && is_software(&request.client_software_version))
+    {
+        let error_code = ErrorCode::INVALID_REQUEST;
+        return ApiVersionsResponse { error_code, ..Default::default() }.into();
+    }
+
+    let image = call.context.image();
+    let supported = features::supported();
+    // Before version 4 a client cannot read that level 0 is the least one supported.
+    let readable = |min: i16| min > 0 || call.version >= 4;
+    ApiVersionsResponse {
+        api_keys: keys(&call),
+        supported_features: supported
+            .into_iter()
+            .filter(|(_, range)| readable(range.min))
+            .map(|(name, range)| SupportedFeatureKey {
+                name,
+                min_version: range.min,
+                max_version: range.max,
+            })
+            .collect(),
+        finalized_features_epoch: image.provenance().offset,
+        finalized_features: image
+            .features()
+            .finalized()
+            .iter()
+            .map(|(name, level)| FinalizedFeatureKey {
+                name: name.clone(),
+                max_version_level: *level,
+                min_version_level: *level,
+            })
+            .collect(),
+        ..Default::default()
+    }
+    .into()
+}
+
+/// The answer to a version that is not served: which ones are, in version 0.
+pub(crate) fn unsupported(call: &Call) -> Answer<ApiVersionsResponse> {
+    let mut api_keys = keys(call);
+    api_keys.retain(|k| k.api_key == ottla_wire::ApiKey::ApiVersions.code());
+    ApiVersionsResponse { error_code: ErrorCode::UNSUPPORTED_VERSION, api_keys, ..Default::default() }
+        .into()
+}
+
+fn keys(call: &Call) -> Vec<ApiVersion> {
+    let row = |key: &ottla_wire::ApiKey| {
+        let versions = key.spec().advertised(call.session.kind)?;
+        Some(ApiVersion {
+            api_key: key.code(),
+            min_version: versions.min,
+            max_version: versions.max,
+        })
+    };
+    routes::SERVED.iter().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_software() {
+        for good in ["apache-kafka-java", "4.3.1", "a"] {
+            assert!(is_software(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a b", "a/b"] {
+            assert!(!is_software(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Fetch: records, as slices of files; sessions (KIP-227), waiting, and what consumers and
+//! followers must know besides.
+
+use std::sync::Arc;
+
+use ottla_config::Compression;
+use ottla_engine::{
+    EngineError, Fetch, FetchItem, FetchParams, Fetched, PartitionId, Read, ReadAsk, Reader,
+};
+use ottla_log::index::txn::AbortedTxn;
+use ottla_metadata::Image;
+use ottla_replica::EpochCheck;
+use ottla_replica::session::{
+    Answer as SessionAnswer, FetchPartition as Asked, Key, Naming, News, Notice, Topic,
+};
+use ottla_wire::api::fetch::{
+    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse,
+    LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+};
+use ottla_wire::{ErrorCode, Records};
+
+mod session;
+
+use self::session::Round;
+use crate::answer::{Answer, Filled};
+use crate::call::Call;
+use crate::files::slice;
+
+/// Since this version topics are named by id.
+const IDS_SINCE: i16 = 13;
+/// Since this version clients know zstd.
+const ZSTD_SINCE: i16 = 10;
+/// Since this version the answer may name the leaders' addresses.
+const ENDPOINTS_SINCE: i16 = 16;
+
+/// One partition of a request, resolved.
+struct Wanted {
+    key: Key,
+    /// An error that is known without asking the log.
+    error: Option<ErrorCode>,
+}
+
+/// Answers Fetch.
+pub fn handle(call: Call, request: FetchRequest) -> Answer<FetchResponse> {
+    let replica = match call.version {
+        15.. => request.replica_state.replica_id,
+        _ => request.replica_id,
+    };
+    let round = match Round::begin(&call, &request, replica) {
+        Ok(round) => round,
+        Err(error_code) => {
+            return FetchResponse { error_code, ..Default::default() }.into();
+        }
+    };
+    let image = call.context.image();
+    let mut wanted = Vec::with_capacity(round.partitions.len());
+    let mut items = Vec::with_capacity(round.partitions.len());
+    for (key, asked) in &round.partitions {
+        let (item, error) = resolve(&call, &image, key, asked, replica);
+        wanted.push(Wanted { key: key.clone(), error });
+        items.push(item);
+    }
+
+    let params = params(&call, &request, replica);
+    let reader = params.reader;
+    match ottla_engine::fetch(&call.context.core, params, items) {
+        Fetch::Ready(found) => Answer::Now(compose(&call, round, wanted, found, reader)),
+        Fetch::Parked(parked) => Answer::Later(Box::pin(async move {
+            let found = parked.await;
+            compose(&call, round, wanted, found, reader)
+        })),
+    }
+}
+
+fn params(call: &Call, request: &FetchRequest, replica: i32) -> FetchParams {
+    let positive = |n: i32| u32::try_from(n).unwrap_or(0);
+    let most = call.context.config().get(ottla_config::keys::FETCH_MAX_BYTES);
+    let max_bytes = match replica {
+        0.. => positive(request.max_bytes),
+        _ => positive(request.max_bytes.min(most)),
+    };
+    let reader = match (replica, request.isolation_level) {
+        // A follower, or a tool that looks at everything.
+        (0.., _) | (-2, _) => Reader::Follower,
+        (_, 1) => Reader::Committed,
+        _ => Reader::Uncommitted,
+    };
+    FetchParams {
+        min_bytes: positive(request.min_bytes).min(max_bytes),
+        max_bytes,
+        max_wait_ms: u64::from(positive(request.max_wait_ms)),
+        reader,
+    }
+}
+
+/// Finds the partition that a key names, or the error to answer.
+fn resolve(
+    call: &Call,
+    image: &Image,
+    key: &Key,
+    asked: &Asked,
+    replica: i32,
+) -> (FetchItem, Option<ErrorCode>) {
+    let ask = ReadAsk {
+        offset: asked.fetch_offset,
+        max_bytes: u32::try_from(asked.max_bytes).unwrap_or(0),
+        epoch: EpochCheck::from_wire(asked.current_leader_epoch),
+        last_fetched_epoch: asked.last_fetched_epoch,
+    };
+    let failed = |error| (FetchItem { partition: None, ask }, Some(error));
+    let topic = match &key.topic {
+        Topic::Id(id) => image.topic(*id),
+        Topic::Name(name) => image.topic_named(name),
+    };
+    let Some(topic) = topic else {
+        return failed(match &key.topic {
+            Topic::Id(_) => ErrorCode::UNKNOWN_TOPIC_ID,
+            Topic::Name(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        });
+    };
+    let Some(registered) = topic.partition(key.partition) else {
+        return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    };
+    if replica >= 0 && !registered.replicas.as_slice().contains(&replica) {
+        return failed(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    }
+    match call.context.replicas.get(PartitionId::new(topic.id, key.partition)) {
+        Ok(partition) => {
+            let zstd = matches!(partition.config().compression, Compression::Zstd(_));
+            if zstd && call.version < ZSTD_SINCE {
+                return failed(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+            }
+            (FetchItem { partition: Some(partition), ask }, None)
+        }
+        Err(error) => failed(error.code()),
+    }
+}
+
+/// Makes the response of what was found.
+fn compose(
+    call: &Call,
+    mut round: Round,
+    wanted: Vec<Wanted>,
+    found: Vec<Fetched>,
+    reader: Reader,
+) -> Filled<FetchResponse> {
+    let mut filled = Filled::from(FetchResponse { session_id: 0, ..Default::default() });
+    let mut told = Vec::with_capacity(wanted.len());
+    for (wanted, found) in wanted.into_iter().zip(found) {
+        let known = match &wanted.error {
+            Some(code) => Err(*code),
+            None => found.map_err(|e: EngineError| e.code()),
+        };
+        let answer = session_answer(&known);
+        told.push((wanted.key, answer, known));
+    }
+    let news = round.settle(call, told.iter().map(|(key, answer, _)| (key, answer)));
+    filled.response.session_id = round.session_id;
+    for ((key, _, known), news) in told.into_iter().zip(news) {
+        if news == News::Some {
+            add(call, &mut filled, key, known, reader);
+        }
+    }
+    filled
+}
+
+fn session_answer(found: &Result<Read, ErrorCode>) -> SessionAnswer {
+    match found {
+        Ok(read) => SessionAnswer {
+            bytes: read.bytes(),
+            high_watermark: read.high_watermark,
+            log_start_offset: read.log_start_offset,
+            error: ErrorCode::NONE,
+            notice: if read.diverging.is_some() { Notice::Diverging } else { Notice::None },
+        },
+        Err(error) => SessionAnswer {
+            bytes: 0,
+            high_watermark: -1,
+            log_start_offset: -1,
+            error: *error,
+            notice: Notice::None,
+        },
+    }
+}
+
+/// Adds a partition to the response, under its topic.
+fn add(
+    call: &Call,
+    filled: &mut Filled<FetchResponse>,
+    key: Key,
+    found: Result<Read, ErrorCode>,
+    reader: Reader,
+) {
+    let mut data = PartitionData {
+        partition_index: key.partition,
+        high_watermark: -1,
+        records: Some(Records::default()),
+        ..Default::default()
+    };
+    match found {
+        Ok(read) => fill(&mut data, &mut filled.slices, read, reader),
+        Err(error) => {
+            data.error_code = error;
+            hint(call, &mut filled.response, &mut data, &key);
+        }
+    }
+    let same = |t: &FetchableTopicResponse| match &key.topic {
+        Topic::Id(id) => t.topic_id == *id,
+        Topic::Name(name) => t.topic == **name,
+    };
+    match filled.response.responses.last_mut() {
+        Some(last) if same(last) => last.partitions.push(data),
+        _ => {
+            let mut topic = FetchableTopicResponse::default();
+            match key.topic {
+                Topic::Id(id) => topic.topic_id = id,
+                Topic::Name(name) => topic.topic = name.to_string(),
+            }
+            topic.partitions.push(data);
+            filled.response.responses.push(topic);
+        }
+    }
+}
+
+fn fill(
+    data: &mut PartitionData,
+    slices: &mut Vec<ottla_net::FileSlice>,
+    read: Read,
+    reader: Reader,
+) {
+    data.high_watermark = read.high_watermark;
+    data.last_stable_offset = read.last_stable_offset;
+    data.log_start_offset = read.log_start_offset;
+    if let Some(diverging) = read.diverging {
+        data.diverging_epoch =
+            EpochEndOffset { epoch: diverging.epoch, end_offset: diverging.end };
+    }
+    // Readers of uncommitted records are told null.
+    data.aborted_transactions = (reader == Reader::Committed).then(|| {
+        let row = |txn: AbortedTxn| AbortedTransaction {
+            producer_id: txn.producer_id,
+            first_offset: txn.first_offset,
+        };
+        read.aborted.into_iter().map(row).collect()
+    });
+    if let Some(found) = read.slice {
+        data.records = Some(Records::Hole(found.len));
+        slices.push(slice(found));
+    }
+}
+
+/// Tells a client that came to the wrong broker who leads now (KIP-951).
+fn hint(call: &Call, response: &mut FetchResponse, data: &mut PartitionData, key: &Key) {
+    let wrong = [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::FENCED_LEADER_EPOCH];
+    if call.version < ENDPOINTS_SINCE || !wrong.contains(&data.error_code) {
+        return;
+    }
+    let image = call.context.image();
+    let Topic::Id(id) = &key.topic else { return };
+    let Some(partition) = image.partition(*id, key.partition) else { return };
+    data.current_leader =
+        LeaderIdAndEpoch { leader_id: partition.leader, leader_epoch: partition.leader_epoch };
+    let known = response.node_endpoints.iter().any(|n| n.node_id == partition.leader);
+    if let Some(endpoint) = image.endpoint(partition.leader, &call.session.listener)
+        && !known
+    {
+        response.node_endpoints.push(NodeEndpoint {
+            node_id: partition.leader,
+            host: endpoint.host.clone(),
+            port: i32::from(endpoint.port),
+            rack: image.broker(partition.leader).and_then(|b| b.rack.clone()),
+        });
+    }
+}
+
+/// The topic a request names.
+fn topic(version: i16, name: &str, id: ottla_wire::Uuid) -> Topic {
+    if version >= IDS_SINCE { Topic::Id(id) } else { Topic::Name(Arc::from(name)) }
+}
+
+/// How a request of this version names topics.
+fn naming(version: i16) -> Naming {
+    if version >= IDS_SINCE { Naming::Ids } else { Naming::Names }
+}

@@ -1,0 +1,138 @@
+//! The part of a Fetch that has to do with its session.
+
+use ottla_engine::SharedSession;
+use ottla_replica::session::{
+    Answer, FetchPartition as Asked, FetchSession, Key, NO_SESSION, Naming, News, Owner,
+    SessionChange, SessionRequest,
+};
+use ottla_wire::ErrorCode;
+use ottla_wire::api::fetch::FetchRequest;
+
+use super::{naming, topic};
+use crate::call::Call;
+
+/// One request's place in its session: which partitions it is about, and what the session must
+/// learn of the answer.
+pub(super) struct Round {
+    /// In the order in which they are to be read.
+    pub(super) partitions: Vec<(Key, Asked)>,
+    /// What the response says.
+    pub(super) session_id: i32,
+    kind: Kind,
+}
+
+enum Kind {
+    /// No session: everything is told.
+    None,
+    /// A new session, if there is a place for it: everything is told.
+    New(Owner),
+    /// A session goes on: only news are told.
+    Goes(SharedSession),
+}
+
+impl Round {
+    /// Finds or begins the session.
+    ///
+    /// # Errors
+    /// What to answer to a request that does not fit its session.
+    pub(super) fn begin(
+        call: &Call,
+        request: &FetchRequest,
+        replica: i32,
+    ) -> Result<Self, ErrorCode> {
+        let named = named(call.version, request);
+        let sessions = &call.context.sessions;
+        let (id, epoch) = match call.version {
+            7.. => (request.session_id, request.session_epoch),
+            _ => (NO_SESSION, ottla_replica::session::FINAL_EPOCH),
+        };
+        let (id, epoch) = match SessionRequest::from_wire(id, epoch) {
+            SessionRequest::Sessionless { ends } => {
+                sessions.remove(ends);
+                return Ok(Self { partitions: named, session_id: NO_SESSION, kind: Kind::None });
+            }
+            SessionRequest::New { ends } => {
+                sessions.remove(ends);
+                let owner = if replica >= 0 { Owner::Follower } else { Owner::Consumer };
+                let kind = Kind::New(owner);
+                return Ok(Self { partitions: named, session_id: NO_SESSION, kind });
+            }
+            SessionRequest::Incremental { id, epoch } => (id, epoch),
+        };
+        let session = sessions.get(id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+        let mut state = session.lock();
+        let forgotten = forgotten(call.version, request);
+        let change = SessionChange { partitions: named, forgotten };
+        state.update(epoch, by(call.version), change)?;
+        let partitions: Vec<_> = state.partitions().map(|(k, a)| (k.clone(), *a)).collect();
+        drop(state);
+        sessions.touch(id, partitions.len(), call.context.core.clock().mono());
+        // A session without partitions ends.
+        let id = if partitions.is_empty() {
+            sessions.remove(id);
+            NO_SESSION
+        } else {
+            id
+        };
+        Ok(Self { partitions, session_id: id, kind: Kind::Goes(session) })
+    }
+
+    /// Lets the session know what is answered, and says of each partition whether it is told.
+    pub(super) fn settle<'a>(
+        &mut self,
+        call: &Call,
+        answers: impl Iterator<Item = (&'a Key, &'a Answer)>,
+    ) -> Vec<News> {
+        match &self.kind {
+            Kind::None => answers.map(|_| News::Some).collect(),
+            Kind::New(owner) => {
+                let mut session = FetchSession::new(std::mem::take(&mut self.partitions));
+                let news = answers
+                    .map(|(key, answer)| {
+                        session.note(key, answer);
+                        News::Some
+                    })
+                    .collect();
+                let now = call.context.core.clock().mono();
+                let created = call.context.sessions.create(*owner, session, now);
+                self.session_id = created.unwrap_or(NO_SESSION);
+                news
+            }
+            Kind::Goes(session) => {
+                let mut session = session.lock();
+                answers.map(|(key, answer)| session.note(key, answer)).collect()
+            }
+        }
+    }
+}
+
+fn by(version: i16) -> Naming {
+    naming(version)
+}
+
+fn named(version: i16, request: &FetchRequest) -> Vec<(Key, Asked)> {
+    let mut all = Vec::new();
+    for t in &request.topics {
+        let name = topic(version, &t.topic, t.topic_id);
+        all.extend(t.partitions.iter().map(|p| {
+            let asked = Asked {
+                fetch_offset: p.fetch_offset,
+                max_bytes: p.partition_max_bytes,
+                current_leader_epoch: p.current_leader_epoch,
+                last_fetched_epoch: p.last_fetched_epoch,
+                log_start_offset: p.log_start_offset,
+            };
+            (Key { topic: name.clone(), partition: p.partition }, asked)
+        }));
+    }
+    all
+}
+
+fn forgotten(version: i16, request: &FetchRequest) -> Vec<Key> {
+    let of = |t: &ottla_wire::api::fetch::ForgottenTopic| {
+        let name = topic(version, &t.topic, t.topic_id);
+        let key = move |p: &i32| Key { topic: name.clone(), partition: *p };
+        t.partitions.iter().map(key).collect::<Vec<_>>()
+    };
+    request.forgotten_topics_data.iter().flat_map(of).collect()
+}

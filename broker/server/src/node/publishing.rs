@@ -1,0 +1,232 @@
+//! The thread that turns committed metadata into logs, roles and settings.
+
+use std::sync::Arc;
+use std::sync::mpsc as sync_mpsc;
+use std::thread::JoinHandle;
+
+use ottla_config::{BrokerConfig, DynamicLayers};
+use ottla_controller::Settings as ControllerSettings;
+use ottla_engine::{Housekeeping, Publisher};
+use ottla_metadata::{ConfigResource, Delta, Image, ResourceType};
+use ottla_net::{ConnectionLimits, ConnectionQuota};
+use ottla_quorum::{Quorum, QuorumError, Updates};
+use ottla_wire::Uuid;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use super::{StartError, settings};
+use crate::context::Context;
+
+/// The name under which settings of all brokers are kept.
+const ALL_BROKERS: &str = "";
+
+/// What the thread is started with.
+pub(super) struct Start {
+    pub(super) context: Arc<Context>,
+    pub(super) config: Arc<BrokerConfig>,
+    pub(super) image: Image,
+    pub(super) updates: Updates,
+    pub(super) failures: mpsc::UnboundedReceiver<Uuid>,
+    pub(super) settings: watch::Sender<ControllerSettings>,
+}
+
+type NetHandles = Mutex<Option<(Arc<ConnectionLimits>, Arc<ConnectionQuota>)>>;
+
+/// The publishing thread, and what others see of it.
+#[derive(Debug)]
+pub(super) struct Publishing {
+    applied: watch::Receiver<i64>,
+    context: Arc<Context>,
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+    net: Arc<NetHandles>,
+}
+
+/// The first image that can be served from: one with a metadata version.
+pub(super) async fn first_image(quorum: &dyn Quorum) -> Result<Image, QuorumError> {
+    let mut updates = quorum.updates();
+    loop {
+        let image = updates.image();
+        if image.features().recorded_version().is_some() {
+            return Ok(image);
+        }
+        if updates.next().await.is_err() {
+            return Err(QuorumError::Stopped("it ended before it had begun".to_owned()));
+        }
+    }
+}
+
+impl Publishing {
+    /// Opens the logs by the first image, and goes on publishing. Returns when the logs are open.
+    pub(super) fn start(start: Start) -> Result<Self, StartError> {
+        let (stop, stopped) = watch::channel(false);
+        let (sender, applied) = watch::channel(-1);
+        let (opened, is_open) = sync_mpsc::channel();
+        let net: Arc<NetHandles> = Arc::default();
+        let context = Arc::clone(&start.context);
+        let theirs = Arc::clone(&net);
+        let thread = std::thread::Builder::new().name("publish".into()).spawn(move || {
+            let runtime = start.context.control.clone();
+            let mut work = Work::load(start, sender, theirs);
+            // The starter waits for it.
+            let _ = opened.send(());
+            runtime.block_on(work.run(stopped));
+        })?;
+        // An end without a word is a panic, which the log tells of.
+        let _ = is_open.recv();
+        Ok(Self { applied, context, stop, thread, net })
+    }
+
+    /// How far this node has applied the metadata log.
+    pub(super) fn applied(&self) -> watch::Receiver<i64> {
+        self.applied.clone()
+    }
+
+    /// Lets limits that change at run time reach the network.
+    pub(super) fn set_net(&self, limits: Arc<ConnectionLimits>, quota: Arc<ConnectionQuota>) {
+        *self.net.lock() = Some((limits, quota));
+    }
+
+    /// Waits until the published image is as asked.
+    pub(super) async fn wait_for(&self, holds: impl Fn(&Image) -> bool) {
+        let mut applied = self.applied.clone();
+        while !holds(&self.context.image()) {
+            if applied.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Ends the thread, then flushes and closes the logs and leaves the mark of a clean stop.
+    pub(super) fn stop(self, broker_epoch: i64) {
+        self.stop.send_replace(true);
+        if self.thread.join().is_err() {
+            warn!("the publishing thread had panicked");
+        }
+        let now = self.context.core.clock().wall_ms();
+        for dir in self.context.dirs.online() {
+            if let Err(error) = dir.files().close(broker_epoch, now) {
+                warn!(dir = %dir.path().display(), %error, "a directory was not closed cleanly");
+            }
+        }
+    }
+}
+
+struct Work {
+    context: Arc<Context>,
+    config: Arc<BrokerConfig>,
+    publisher: Publisher,
+    updates: Updates,
+    failures: mpsc::UnboundedReceiver<Uuid>,
+    settings: watch::Sender<ControllerSettings>,
+    applied: watch::Sender<i64>,
+    net: Arc<NetHandles>,
+    housekeeping: Housekeeping,
+}
+
+impl Work {
+    fn load(start: Start, applied: watch::Sender<i64>, net: Arc<NetHandles>) -> Self {
+        let Start { context, config, image, updates, failures, settings } = start;
+        let config = under(&config, &image);
+        context.current.store(Arc::clone(&config));
+        let (core, replicas) = (Arc::clone(&context.core), Arc::clone(&context.replicas));
+        let mut publisher =
+            Publisher::new(core, replicas, context.dirs.clone(), Arc::clone(&config));
+        publisher.listen(context.groups.clone());
+        publisher.load(image.clone());
+        let housekeeping = Housekeeping::start(
+            Arc::clone(&context.core),
+            Arc::clone(&context.replicas),
+            context.dirs.clone(),
+            &config,
+        );
+        let mut work = Self {
+            context,
+            config,
+            publisher,
+            updates,
+            failures,
+            settings,
+            applied,
+            net,
+            housekeeping,
+        };
+        work.announce(image);
+        work
+    }
+
+    async fn run(&mut self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                update = self.updates.next() => match update {
+                    Ok(update) => self.publish(update.image, &update.delta),
+                    Err(_) => return,
+                },
+                Some(dir) = self.failures.recv() => self.fail(dir),
+                _ = stopped.wait_for(|stop| *stop) => break,
+            }
+        }
+        self.housekeeping.stop();
+    }
+
+    fn publish(&mut self, image: Image, delta: &Delta) {
+        let of_brokers = |r: &&ConfigResource| r.kind == ResourceType::Broker;
+        if delta.configs.iter().any(|r| of_brokers(&r)) {
+            self.reconfigure(&image);
+        }
+        let published = self.publisher.publish(image.clone(), delta);
+        if published.created + published.removed > 0 {
+            info!(created = published.created, removed = published.removed, "logs changed");
+        }
+        self.context.offsets_gone(delta);
+        self.announce(image);
+    }
+
+    fn announce(&mut self, image: Image) {
+        let offset = image.provenance().offset;
+        self.context.published.store(Arc::new(image));
+        self.applied.send_replace(offset);
+    }
+
+    /// Takes dynamic settings of the brokers.
+    fn reconfigure(&mut self, image: &Image) {
+        let config = under(&self.context.initial, image);
+        if config == self.config {
+            return;
+        }
+        self.config = Arc::clone(&config);
+        self.context.current.store(Arc::clone(&config));
+        self.publisher.set_config(Arc::clone(&config));
+        self.context.groups.configure(&config);
+        self.housekeeping.configure(&config);
+        let cluster_id = &self.context.cluster_id;
+        self.settings.send_replace(ControllerSettings::from_broker(&config, cluster_id));
+        if let Some((_, quota)) = &*self.net.lock() {
+            quota.set(settings::quota(&config));
+        }
+    }
+
+    fn fail(&mut self, dir: Uuid) {
+        let failed = self.publisher.fail_dir(dir);
+        self.context.directory_failed(dir, &failed);
+    }
+}
+
+/// The node's settings under what the image says of its brokers.
+fn under(config: &Arc<BrokerConfig>, image: &Image) -> Arc<BrokerConfig> {
+    let texts = |name: &str| {
+        let found = image.configs(&ConfigResource::new(ResourceType::Broker, name));
+        found.map(|values| values.as_ref().clone()).unwrap_or_default()
+    };
+    let layers = DynamicLayers {
+        broker: texts(&config.node_id().to_string()),
+        cluster: texts(ALL_BROKERS),
+    };
+    let (config, refused) = config.with_dynamic(layers);
+    for refused in refused {
+        let key = refused.key.as_deref().unwrap_or_default();
+        warn!(key, why = refused.why, "a dynamic setting cannot be applied");
+    }
+    Arc::new(config)
+}
