@@ -4,6 +4,7 @@
 //! name stands for is one row of [`COMMANDS`].
 
 mod argparse;
+mod serve;
 mod tool;
 
 use std::io::Write;
@@ -22,12 +23,24 @@ struct Command {
     run: fn(&[String]) -> ExitCode,
 }
 
-const COMMANDS: &[Command] = &[Command {
-    name: "storage",
-    kafka_name: Some("kafka-storage"),
-    about: "Format log directories and look at them",
-    run: tool::storage::run,
-}];
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "server",
+        kafka_name: Some("kafka-server-start"),
+        about: "Run the broker",
+        run: serve::run,
+    },
+    Command {
+        name: "storage",
+        kafka_name: Some("kafka-storage"),
+        about: "Format log directories and look at them",
+        run: tool::storage::run,
+    },
+];
+
+/// Small and quick for a program of many threads that allocate little each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().map(|a| a.to_string_lossy().into_owned());

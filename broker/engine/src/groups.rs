@@ -11,6 +11,7 @@ use ottla_coordinator::{
 use ottla_wire::ErrorCode;
 use ottla_wire::record::{BatchHeader, EndTxnMarker, Record, TransactionResult};
 use parking_lot::RwLock;
+use tokio::runtime::Handle;
 
 use crate::core::Core;
 use crate::ids::PartitionId;
@@ -93,9 +94,9 @@ pub struct Groups {
 impl Groups {
     /// No group yet.
     #[must_use]
-    pub fn new(config: &BrokerConfig, core: Arc<Core>) -> Arc<Self> {
+    pub fn new(config: &BrokerConfig, core: Arc<Core>, runtime: Handle) -> Arc<Self> {
         let shell = GroupShell { settings: RwLock::new(settings(config)), ..Default::default() };
-        Arc::new(Self { shards: Shards::new(Arc::new(shell), core) })
+        Arc::new(Self { shards: Shards::new(Arc::new(shell), core, runtime) })
     }
 
     /// The shards, for whoever follows the leadership of their partitions.

@@ -21,6 +21,7 @@ use ottla_machine::{Decision, Machine, Mono, Ticket};
 use ottla_wire::ErrorCode;
 use ottla_wire::record::{BatchBuilder, BatchHeader, Record};
 use parking_lot::{Mutex, MutexGuard};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::{debug, error, warn};
 
@@ -73,6 +74,7 @@ pub struct Shard<M: Coordinator> {
     partition: Arc<Partition>,
     epoch: i32,
     core: Arc<Core>,
+    runtime: Handle,
     inner: Mutex<Inner<M>>,
     me: Weak<Self>,
 }
@@ -105,6 +107,7 @@ impl<M: Coordinator> Shard<M> {
         partition: Arc<Partition>,
         epoch: i32,
         core: Arc<Core>,
+        runtime: Handle,
         state: M::State,
     ) -> Arc<Self> {
         let inner = Inner {
@@ -122,6 +125,7 @@ impl<M: Coordinator> Shard<M> {
             partition,
             epoch,
             core,
+            runtime,
             inner: Mutex::new(inner),
             me: me.clone(),
         });
@@ -222,7 +226,7 @@ impl<M: Coordinator> Shard<M> {
         let Some(shard) = self.me.upgrade() else {
             return Submitted::Ready(Some(Err(ErrorCode::NOT_COORDINATOR)));
         };
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             let committed = wait.await;
             shard.settled(committed.is_ok(), replies, effects);
         });

@@ -28,6 +28,7 @@ mod types;
 mod updates;
 mod voter;
 
+pub use date::text as date_text;
 pub use error::{QuorumError, VoterError};
 pub use quorum::{
     BoxFuture, Committed, Description, Leadership, Proposal, Quorum, Replica, Role, VoterChange,

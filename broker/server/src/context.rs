@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-
 use arc_swap::ArcSwap;
 use ottla_config::{BrokerConfig, keys};
 use ottla_controller::{Command, Reply};
@@ -32,7 +31,7 @@ pub struct Context {
     /// The node's settings as its file gave them.
     pub initial: Arc<BrokerConfig>,
     /// The node's settings as they are now; see [`config`](Self::config).
-    pub current: ArcSwap<BrokerConfig>,
+    pub current: Arc<ArcSwap<BrokerConfig>>,
     /// The metadata that this node last published; see [`image`](Self::image).
     pub published: ArcSwap<Image>,
     /// Clock, timers and threads.
@@ -55,8 +54,6 @@ pub struct Context {
     pub producer_ids: crate::producer_ids::ProducerIds,
     /// This broker's life; set when it begins.
     pub lifecycle: OnceLock<Arc<Lifecycle>>,
-    /// Clients that push telemetry.
-    pub telemetry: crate::telemetry::Telemetry,
 }
 
 impl std::fmt::Debug for Context {

@@ -13,10 +13,16 @@ mod answer;
 mod call;
 mod connection;
 mod context;
+mod files;
+mod http;
+pub mod node;
+mod producer_ids;
 mod routes;
 
 pub use answer::Answer;
 pub use call::Call;
 pub use connection::{Connection, Opener};
 pub use context::Context;
+pub use node::{Bound, Node, StartError};
+pub use ottla_wire::api::Listener as ListenerKind;
 pub use routes::served;

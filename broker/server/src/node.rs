@@ -128,7 +128,7 @@ impl Node {
             node_id: config.node_id(),
             cluster_id: found.cluster_id.clone(),
             initial: Arc::clone(&config),
-            current: ArcSwap::new(Arc::clone(&config)),
+            current: Arc::new(ArcSwap::new(Arc::clone(&config))),
             published: ArcSwap::from_pointee(image.clone()),
             core: Arc::clone(&core),
             replicas: Arc::clone(&replicas),
@@ -140,7 +140,6 @@ impl Node {
             control: control.handle().clone(),
             producer_ids: Default::default(),
             lifecycle: std::sync::OnceLock::new(),
-            telemetry: Default::default(),
         });
 
         let publishing = publishing::Publishing::start(publishing::Start {

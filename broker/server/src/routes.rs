@@ -28,8 +28,22 @@ macro_rules! routes {
 }
 
 routes! {
+    Produce => produce;
+    Fetch => fetch;
     Metadata => metadata;
+    OffsetCommit => offset_commit;
+    OffsetFetch => offset_fetch;
+    FindCoordinator => find_coordinator;
+    JoinGroup => join_group;
+    Heartbeat => heartbeat;
+    LeaveGroup => leave_group;
+    SyncGroup => sync_group;
+    DescribeGroups => describe_groups;
+    ListGroups => list_groups;
     ApiVersions => api_versions;
+    InitProducerId => init_producer_id;
+    DeleteGroups => delete_groups;
+    OffsetDelete => offset_delete;
     DescribeCluster => describe_cluster;
     DescribeTopicPartitions => describe_topic_partitions;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_wire::ErrorCode;
 use parking_lot::RwLock;
+use tokio::runtime::Handle;
 use tracing::{error, info};
 
 use super::{Coordinator, Shard, load};
@@ -36,14 +37,16 @@ impl<M: Coordinator> State<M> {
 pub struct Shards<M: Coordinator> {
     shell: Arc<M::Shell>,
     core: Arc<Core>,
+    /// Where replies wait that are not committed at once.
+    runtime: Handle,
     states: RwLock<BTreeMap<i32, State<M>>>,
 }
 
 impl<M: Coordinator> Shards<M> {
     /// None yet.
     #[must_use]
-    pub fn new(shell: Arc<M::Shell>, core: Arc<Core>) -> Arc<Self> {
-        Arc::new(Self { shell, core, states: RwLock::default() })
+    pub fn new(shell: Arc<M::Shell>, core: Arc<Core>, runtime: Handle) -> Arc<Self> {
+        Arc::new(Self { shell, core, runtime, states: RwLock::default() })
     }
 
     /// What all shards share.
@@ -119,7 +122,7 @@ impl<M: Coordinator> Shards<M> {
                     info!(kind = M::NAME, partition = number, epoch, records, took_ms, "loaded");
                 }
                 let (shell, core) = (Arc::clone(&self.shell), Arc::clone(&self.core));
-                State::Active(Shard::start(shell, partition, epoch, core, state))
+                State::Active(Shard::start(shell, partition, epoch, core, self.runtime.clone(), state))
             }
             Err(why) => {
                 error!(kind = M::NAME, partition = number, epoch, why, "cannot be loaded");

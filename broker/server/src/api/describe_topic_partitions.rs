@@ -33,7 +33,7 @@ pub fn handle(
     names.sort_unstable();
     names.dedup();
 
-    let most = call.context.config.get(keys::MAX_REQUEST_PARTITION_SIZE_LIMIT);
+    let most = call.context.config().get(keys::MAX_REQUEST_PARTITION_SIZE_LIMIT);
     let mut page = Page {
         image: &image,
         listener: &call.session.listener,

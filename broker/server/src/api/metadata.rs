@@ -32,7 +32,7 @@ pub fn handle(call: Call, request: MetadataRequest) -> Answer<MetadataResponse> 
 fn missing(call: &Call, image: &Image, request: &MetadataRequest) -> Vec<String> {
     // Before version 4 a client could not say that it does not want this.
     let wanted = request.allow_auto_topic_creation || call.version < 4;
-    if !wanted || !call.context.config.get(keys::AUTO_CREATE_TOPICS_ENABLE) {
+    if !wanted || !call.context.config().get(keys::AUTO_CREATE_TOPICS_ENABLE) {
         return Vec::new();
     }
     let named = request.topics.iter().flatten().filter_map(|t| t.name.as_deref());

@@ -10,6 +10,7 @@ use ottla_log::dir::LogDir as Files;
 use ottla_log::disk::Disk;
 use ottla_quorum::directories::{self, NodeDirectories};
 use ottla_wire::Uuid;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing::error;
 
@@ -63,9 +64,12 @@ pub(super) fn open(
     Ok((LogDirs::new(dirs), failed))
 }
 
-/// How many files of logs may be open.
+/// How many files of logs may be open: a share of what the process may open at most.
 fn open_files() -> usize {
-    let limit = ottla_log::disk::real::raise_file_limit();
-    let share = limit.map(|n| usize::try_from(n / SHARE_OF_FILES).unwrap_or(usize::MAX));
-    share.unwrap_or(DEFAULT_FILES)
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // A process may go up to its hard limit; where it may not, it goes on with what it has.
+    let _ = setrlimit(Resource::Nofile, most);
+    let share = getrlimit(Resource::Nofile).current.map(|n| n / SHARE_OF_FILES);
+    share.map_or(DEFAULT_FILES, |n| usize::try_from(n).unwrap_or(usize::MAX))
 }

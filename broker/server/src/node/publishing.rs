@@ -39,7 +39,7 @@ pub(super) struct Publishing {
     applied: watch::Receiver<i64>,
     context: Arc<Context>,
     stop: watch::Sender<bool>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Option<Housekeeping>>,
     net: Arc<NetHandles>,
 }
 
@@ -68,13 +68,21 @@ impl Publishing {
         let theirs = Arc::clone(&net);
         let thread = std::thread::Builder::new().name("publish".into()).spawn(move || {
             let runtime = start.context.control.clone();
-            let mut work = Work::load(start, sender, theirs);
-            // The starter waits for it.
-            let _ = opened.send(());
-            runtime.block_on(work.run(stopped));
+            // The starter waits for what is sent.
+            match Work::load(start, sender, theirs) {
+                Ok(mut work) => {
+                    let _ = opened.send(Ok(()));
+                    runtime.block_on(work.run(stopped));
+                    work.housekeeping
+                }
+                Err(error) => {
+                    let _ = opened.send(Err(error));
+                    None
+                }
+            }
         })?;
         // An end without a word is a panic, which the log tells of.
-        let _ = is_open.recv();
+        is_open.recv().map_err(std::io::Error::other)??;
         Ok(Self { applied, context, stop, thread, net })
     }
 
@@ -101,14 +109,10 @@ impl Publishing {
     /// Ends the thread, then flushes and closes the logs and leaves the mark of a clean stop.
     pub(super) fn stop(self, broker_epoch: i64) {
         self.stop.send_replace(true);
-        if self.thread.join().is_err() {
-            warn!("the publishing thread had panicked");
-        }
-        let now = self.context.core.clock().wall_ms();
-        for dir in self.context.dirs.online() {
-            if let Err(error) = dir.files().close(broker_epoch, now) {
-                warn!(dir = %dir.path().display(), %error, "a directory was not closed cleanly");
-            }
+        match self.thread.join() {
+            Ok(Some(housekeeping)) => housekeeping.shut_down(broker_epoch),
+            Ok(None) => {}
+            Err(_) => warn!("the publishing thread had panicked"),
         }
     }
 }
@@ -122,11 +126,11 @@ struct Work {
     settings: watch::Sender<ControllerSettings>,
     applied: watch::Sender<i64>,
     net: Arc<NetHandles>,
-    housekeeping: Housekeeping,
+    housekeeping: Option<Housekeeping>,
 }
 
 impl Work {
-    fn load(start: Start, applied: watch::Sender<i64>, net: Arc<NetHandles>) -> Self {
+    fn load(start: Start, applied: watch::Sender<i64>, net: Arc<NetHandles>) -> std::io::Result<Self> {
         let Start { context, config, image, updates, failures, settings } = start;
         let config = under(&config, &image);
         context.current.store(Arc::clone(&config));
@@ -139,8 +143,8 @@ impl Work {
             Arc::clone(&context.core),
             Arc::clone(&context.replicas),
             context.dirs.clone(),
-            &config,
-        );
+            Arc::clone(&context.current),
+        )?;
         let mut work = Self {
             context,
             config,
@@ -150,10 +154,10 @@ impl Work {
             settings,
             applied,
             net,
-            housekeeping,
+            housekeeping: Some(housekeeping),
         };
         work.announce(image);
-        work
+        Ok(work)
     }
 
     async fn run(&mut self, mut stopped: watch::Receiver<bool>) {
@@ -164,10 +168,9 @@ impl Work {
                     Err(_) => return,
                 },
                 Some(dir) = self.failures.recv() => self.fail(dir),
-                _ = stopped.wait_for(|stop| *stop) => break,
+                _ = stopped.wait_for(|stop| *stop) => return,
             }
         }
-        self.housekeeping.stop();
     }
 
     fn publish(&mut self, image: Image, delta: &Delta) {
@@ -199,7 +202,6 @@ impl Work {
         self.context.current.store(Arc::clone(&config));
         self.publisher.set_config(Arc::clone(&config));
         self.context.groups.configure(&config);
-        self.housekeeping.configure(&config);
         let cluster_id = &self.context.cluster_id;
         self.settings.send_replace(ControllerSettings::from_broker(&config, cluster_id));
         if let Some((_, quota)) = &*self.net.lock() {

@@ -1,0 +1,229 @@
+//! `ottla server`: the broker. The only file of the tools that names the server.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ottla_config::{BrokerConfig, ConfigError, File, Parsed, Surroundings, keys};
+use ottla_log::disk::real::RealDisk;
+use ottla_quorum::format::{
+    FormatRequest, IfFormatted, InitialQuorum, Unstable, format, is_pristine, random_uuid,
+};
+use ottla_server::Node;
+use tracing::warn;
+
+const USAGE: &str = "\
+usage: ottla server [FILE] [--override KEY=VALUE]...
+
+  FILE                  a server.properties, with the keys of Apache Kafka
+  --override KEY=VALUE  sets a key over the file; may be given several times
+
+Without FILE: one node on this machine alone, Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:9644,
+data in ./ottla-data, which is formatted when it is empty.
+";
+
+/// The environment and the files of the machine.
+struct Machine;
+
+impl Surroundings for Machine {
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        std::fs::read_to_string(path).map_err(|e| e.to_string())
+    }
+}
+
+/// What the command line asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Arguments {
+    file: Option<String>,
+    overrides: Vec<String>,
+}
+
+/// Runs the broker until it is told to stop.
+pub(crate) fn run(args: &[String]) -> ExitCode {
+    if args.iter().any(|a| a == "--help" || a == "-h") {
+        let _ = write!(std::io::stdout(), "{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    match start(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let _ = writeln!(std::io::stderr(), "ottla server: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &[String]) -> Result<(), String> {
+    let arguments = arguments(args)?;
+    let parsed = read(&arguments)?;
+    init_logging();
+    for warning in &parsed.warnings {
+        warn!("{warning}");
+    }
+    let config = Arc::new(parsed.config);
+    if arguments.file.is_none() {
+        format_if_pristine(&config)?;
+    }
+    let stop = Stop::listen().map_err(|e| format!("cannot wait for signals: {e}"))?;
+    let node = Node::start(Arc::clone(&config)).map_err(|e| e.to_string())?;
+    // Nobody may be reading it.
+    let _ = greet(&mut std::io::stdout(), &node, &config);
+    stop.wait();
+    node.stop();
+    Ok(())
+}
+
+fn arguments(args: &[String]) -> Result<Arguments, String> {
+    let mut found = Arguments::default();
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.strip_prefix("--override") {
+            Some("") => {
+                let value = rest.next().ok_or("--override needs KEY=VALUE")?;
+                found.overrides.push(value.clone());
+            }
+            Some(value) if value.starts_with('=') => {
+                found.overrides.push(value.trim_start_matches('=').to_owned());
+            }
+            _ if arg.starts_with('-') => return Err(format!("there is no option {arg}\n{USAGE}")),
+            _ if found.file.is_some() => return Err(format!("one FILE, not two: {arg}\n{USAGE}")),
+            _ => found.file = Some(arg.clone()),
+        }
+    }
+    Ok(found)
+}
+
+fn read(arguments: &Arguments) -> Result<Parsed, String> {
+    let text = match &arguments.file {
+        Some(name) => {
+            let text = std::fs::read_to_string(name);
+            Some(text.map_err(|e| format!("cannot read {name}: {e}"))?)
+        }
+        None => None,
+    };
+    let file = arguments.file.as_deref().zip(text.as_deref());
+    let file = file.map(|(name, text)| File { name, text });
+    ottla_config::parse(file, &arguments.overrides, &Machine).map_err(|e: ConfigError| e.to_string())
+}
+
+/// Log lines go to standard error; `RUST_LOG` says which.
+fn init_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+/// Formats the data folder of a node that was given no file, if there is nothing in it.
+fn format_if_pristine(config: &BrokerConfig) -> Result<(), String> {
+    let log_dirs: Vec<PathBuf> = config.log_dirs().iter().map(PathBuf::from).collect();
+    let metadata_dir = PathBuf::from(config.metadata_log_dir());
+    if !is_pristine(&RealDisk, &log_dirs, &metadata_dir) {
+        return Ok(());
+    }
+    let controller = config.listeners().advertised_controller.first();
+    let controller = controller.ok_or("the node has no controller listener")?;
+    let request = FormatRequest {
+        cluster_id: random_uuid().to_string(),
+        node_id: config.node_id(),
+        log_dirs,
+        metadata_dir,
+        controller_listener: controller.name.as_str().to_owned(),
+        quorum: match config.voters() {
+            [] => InitialQuorum::Standalone {
+                host: controller.address.host.clone(),
+                port: controller.address.port,
+            },
+            _ => InitialQuorum::Configured,
+        },
+        release: None,
+        features: Vec::new(),
+        scram: Vec::new(),
+        formatted: IfFormatted::Refuse,
+        unstable: Unstable::Refused,
+    };
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now_ms = i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
+    format(&RealDisk, &request, now_ms).map_err(|e| e.to_string())?;
+    Ok(())
+}
+
+/// Tells where the node is, and what to try.
+fn greet(out: &mut dyn Write, node: &Node, config: &BrokerConfig) -> std::io::Result<()> {
+    let brokers = node.bound.iter().filter(|b| b.kind == ottla_server::ListenerKind::Broker);
+    let addresses: Vec<_> = brokers.map(|b| b.address.to_string()).collect();
+    let address = addresses.first().map_or("", String::as_str);
+    writeln!(out, "Ottla {} serves.", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  Kafka    {}", addresses.join(", "))?;
+    if let Some(http) = node.http_address() {
+        writeln!(out, "  HTTP     http://{http}")?;
+    }
+    writeln!(out, "  cluster  {}", node.context().cluster_id)?;
+    writeln!(out, "  data     {}", config.log_dirs().join(", "))?;
+    writeln!(out, "Try next, in another terminal:")?;
+    for command in [
+        "topics --create --topic hello",
+        "console-producer --topic hello",
+        "console-consumer --topic hello --from-beginning",
+    ] {
+        writeln!(out, "  ottla {command} --bootstrap-server {address}")?;
+    }
+    writeln!(out, "Ctrl-C stops it.")?;
+    out.flush()
+}
+
+/// Waits for the signals that end a process.
+struct Stop {
+    runtime: tokio::runtime::Runtime,
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let _inside = runtime.enter();
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        drop(_inside);
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    fn wait(mut self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Arguments, String> {
+        arguments(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_command_line() {
+        assert_eq!(parse(&[]), Ok(Arguments::default()));
+        let found = parse(&["f", "--override", "a=1", "--override=b=2"]).unwrap();
+        assert_eq!(found.file.as_deref(), Some("f"));
+        assert_eq!(found.overrides, ["a=1", "b=2"]);
+        assert!(parse(&["a", "b"]).unwrap_err().contains("one FILE"));
+        assert!(parse(&["--nonsense"]).unwrap_err().contains("--nonsense"));
+        assert!(parse(&["--override"]).unwrap_err().contains("KEY=VALUE"));
+    }
+}
