@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::record::write_record;
 use super::{
     BATCH_HEADER_SIZE, Batch, BatchHeader, CRC_START, Compressor, EndTxnMarker, HeaderRef,
-    LOG_OVERHEAD, NO_TIMESTAMP, RecordError, RecordRef, TimestampType, crc32c,
+    LOG_OVERHEAD, NO_TIMESTAMP, Record, RecordError, RecordRef, TimestampType, crc32c,
 };
 
 /// Collects records and makes one batch of them.
@@ -122,6 +122,14 @@ impl BatchBuilder {
         let headers: Vec<_> = record.headers.iter().collect();
         let headers = headers.iter().copied();
         self.push(record.offset, record.timestamp, record.key, record.value, headers);
+    }
+
+    /// Appends a copy of a record at its own offset, which must rise from record to record.
+    pub fn append_record(&mut self, record: &Record) {
+        let headers =
+            record.headers.iter().map(|h| HeaderRef { key: &h.key, value: h.value.as_deref() });
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        self.push(record.offset, record.timestamp, key, value, headers);
     }
 
     fn push<'h>(

@@ -11,6 +11,7 @@ mod crc;
 mod error;
 mod header;
 mod inspect;
+mod legacy;
 #[allow(clippy::module_inception)]
 mod record;
 mod reject;
@@ -25,6 +26,7 @@ pub use control::{ControlType, EndTxnMarker, TransactionResult};
 pub use crc::{crc32c, replace_prefix};
 pub use error::RecordError;
 pub use header::{Attributes, BatchHeader, Compression, TimestampType};
+pub use legacy::{OldMessage, StoredBatch};
 pub use record::{HeaderRef, HeadersRef, Record, RecordHeader, RecordIter, RecordRef};
 pub use reject::{MAX_RECORD_ERRORS, RecordFault, RejectedRecord, Rejection};
 pub use rewrite::{emptied, rewrite};
