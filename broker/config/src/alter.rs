@@ -161,7 +161,7 @@ pub fn alter_incremental(
             }
             AlterOp::Append | AlterOp::Subtract => {
                 let spec = list_spec(context.target, name, *op)?;
-                let old = after.get(name).cloned().unwrap_or_else(|| behind(context.broker, spec));
+                let old = after.get(name).cloned().unwrap_or_else(|| behind(context, spec));
                 after.insert(name.clone(), edit_list(&old, *op, text));
             }
         }
@@ -287,11 +287,10 @@ fn list_spec(target: Target<'_>, name: &str, op: AlterOp) -> Result<&'static Spe
     })
 }
 
-/// What a list is edited from when nothing is stored for it: the file's value, or the default.
-fn behind(broker: &BrokerConfig, spec: &Spec) -> String {
-    let names = std::iter::once(spec.name).filter(|_| spec.synonyms.is_empty());
-    let given =
-        names.chain(spec.synonyms.iter().copied()).find_map(|name| broker.given().get(name));
+/// What a list is edited from when nothing is stored for it: what the file gives a topic or group,
+/// or the default. A broker's list is edited from its default, whatever its file says.
+fn behind(context: AlterContext<'_>, spec: &Spec) -> String {
+    let given = spec.synonyms.iter().find_map(|name| context.broker.given().get(*name));
     match (given, spec.default) {
         (Some(given), _) => given.value.clone(),
         (None, DefaultValue::Text(text)) => text.to_owned(),

@@ -278,7 +278,7 @@ fn logs(s: &Settings) -> Result<(), Conflict> {
             c.in_kafka(format!(
                 "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs \
                  or log.dir. Missing entries : {}",
-                stray.join(",")
+                stray.join(", ")
             ))
         })?;
     }
@@ -373,7 +373,11 @@ fn sockets(s: &Settings) -> Result<(), Conflict> {
     let text = s.get(overrides);
     ip_overrides(text).map_err(|entry| {
         let rule = format!("must be address:count entries; {entry:?} is none");
-        Conflict::new(overrides.name(), rule)
+        let name = overrides.name();
+        let answer = format!(
+            "Error parsing configuration property '{name}': {entry:?} is not address:count"
+        );
+        Conflict::new(name, rule).in_kafka(answer)
     })?;
     let per_ip = keys::MAX_CONNECTIONS_PER_IP;
     require(s.get(per_ip) > 0 || !text.is_empty(), per_ip.name(), || {

@@ -149,6 +149,9 @@ impl ListenerError {
                     "Error parsing configuration property 'listener.security.protocol.map': {self}"
                 );
             }
+            ListenerError::Syntax(entry) if !entry.contains("://") && !entry.contains(':') => {
+                return format!("Unable to parse a listener name from {entry}");
+            }
             ListenerError::Syntax(entry) => {
                 format!("Unable to parse {entry} to a broker endpoint")
             }

@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::keys;
 use crate::log_config::topic_settings;
 use crate::settings::Settings;
+use crate::spec::{ConfigType, DefaultValue, Spec};
 use crate::topic_keys as t;
 use crate::value::{Value, trim};
 
@@ -196,6 +197,7 @@ pub(crate) fn broker(
         let spec = catalog::broker_keys().chain(catalog::throttle_keys()).find(|s| s.name == base);
         if let Some(spec) = spec {
             Value::parse(spec, text)?;
+            known_class(spec, text)?;
         }
     }
     let layers = config.layers();
@@ -209,8 +211,53 @@ pub(crate) fn broker(
         config.candidate(&layers.cluster, after)?
     };
     threads(config, &candidate)?;
+    connections(config, &candidate)?;
+    reporters(config, &candidate)?;
     broker_retention(config, &candidate)?;
     fixed_listeners(config, &candidate)
+}
+
+/// A class other than the default cannot be loaded.
+fn known_class(spec: &Spec, text: &str) -> Result<(), AlterError> {
+    let is_default = matches!(spec.default, DefaultValue::Text(default) if default == text);
+    if spec.kind != ConfigType::Class || is_default {
+        return Ok(());
+    }
+    Err(AlterError::invalid_request(format!(
+        "Invalid value {text} for configuration {}: Class {text} could not be found.",
+        spec.name
+    )))
+}
+
+/// Reporters are classes, too, but for the one that stands for what is always there.
+fn reporters(now: &BrokerConfig, next: &BrokerConfig) -> Result<(), AlterError> {
+    let key = keys::METRIC_REPORTERS;
+    let known = |name: &String| name.ends_with(".JmxReporter");
+    if next.get(key) == now.get(key) || next.get(key).iter().all(known) {
+        return Ok(());
+    }
+    Err(wrapped(
+        "Validation of dynamic config update of Set(metric.reporters) failed with class class \
+         kafka.server.DynamicMetricsReporters",
+    ))
+}
+
+/// Limits on connections cannot be lowered to none.
+fn connections(now: &BrokerConfig, next: &BrokerConfig) -> Result<(), AlterError> {
+    for key in [keys::MAX_CONNECTIONS, keys::MAX_CONNECTION_CREATION_RATE] {
+        let name = key.name();
+        let refused = |value: i32| wrapped(format!("Invalid {name} {value}"));
+        if next.get(key) <= 0 && next.get(key) != now.get(key) {
+            return Err(refused(next.get(key)));
+        }
+        for listener in &next.listeners().all {
+            let limit = next.for_listener(&listener.name, name).and_then(|v| v.trim().parse().ok());
+            if limit == Some(0) && now.for_listener(&listener.name, name).as_deref() != Some("0") {
+                return Err(refused(0));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Numbers of threads may at most double or halve at once.

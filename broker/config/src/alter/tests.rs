@@ -309,6 +309,23 @@ fn refusals_for_one_broker() {
              group.consumer.max.assignment.interval.ms"
                 .into(),
         ),
+        (
+            &[("principal.builder.class", "x")],
+            "request: Invalid value x for configuration principal.builder.class: Class x could \
+             not be found."
+                .into(),
+        ),
+        (
+            &[("metric.reporters", "foo.Bar")],
+            wrapped(
+                "Validation of dynamic config update of Set(metric.reporters) failed with class \
+                 class kafka.server.DynamicMetricsReporters",
+            ),
+        ),
+        (&[("max.connections", "0")], wrapped("Invalid max.connections 0")),
+        (&[("listener.name.plaintext.max.connections", "0")], wrapped("Invalid max.connections 0")),
+        (&[("listeners", "x")], "request: Unable to parse a listener name from x".into()),
+        (&[("log.cleanup.policy", "delete,delete")], "fine".into()),
         (&[("super.users", "User:x")], "fine".into()),
         (
             &[("http.listeners", "http://:1")],
