@@ -7,6 +7,7 @@
 //! Start reading at [`Controller`], then [`Command`]; `draft.rs` is how a decision grows, `partitions/change.rs` how
 //! a partition changes.
 
+mod acls;
 mod activate;
 mod bootstrap;
 mod brokers;
@@ -14,11 +15,14 @@ mod command;
 mod configs;
 mod draft;
 mod error;
+mod features;
 mod machine;
 mod partitions;
 mod placement;
 mod producer_ids;
+mod quotas;
 mod rng;
+mod scram;
 mod settings;
 mod state;
 mod topics;
@@ -26,7 +30,6 @@ mod waits;
 
 pub use bootstrap::{BootstrapError, bootstrap_records, check_level};
 pub use command::{Command, Reply};
-pub use configs::{Effective, Source};
 pub use draft::{MAX_RECORDS_PER_BATCH, batches};
 pub use error::ApiError;
 pub use machine::Controller;

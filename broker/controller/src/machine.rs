@@ -1,22 +1,27 @@
 //! The controller as a machine: one function a command.
 
+use crate::acls;
 use crate::activate::activate;
 use crate::brokers;
 use crate::command::{Command, Reply};
 use crate::configs;
 use crate::draft::Draft;
 use crate::error::ApiError;
+use crate::features::update_features;
 use crate::partitions;
 use crate::producer_ids::allocate_producer_ids;
+use crate::quotas::alter_client_quotas;
+use crate::scram::alter_user_scram_credentials;
 use crate::state::State;
 use crate::topics;
 use crate::waits::Waits;
 use ottla_machine::{Decision, Machine, Mono, Ticket, Time};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::{
-    allocate_producer_ids::AllocateProducerIdsResponse, broker_heartbeat::BrokerHeartbeatResponse,
-    broker_registration::BrokerRegistrationResponse,
-    controller_registration::ControllerRegistrationResponse,
+    allocate_producer_ids::AllocateProducerIdsResponse, alter_partition::AlterPartitionResponse,
+    assign_replicas_to_dirs::AssignReplicasToDirsResponse,
+    broker_heartbeat::BrokerHeartbeatResponse, broker_registration::BrokerRegistrationResponse,
+    controller_registration::ControllerRegistrationResponse, elect_leaders::ElectLeadersResponse,
     unregister_broker::UnregisterBrokerResponse,
 };
 use ottla_wire::schema::metadata::MetadataRecord;
@@ -154,5 +159,48 @@ fn answer(draft: &mut Draft<'_>, waits: &mut Waits, time: Time, command: Command
                 ..AllocateProducerIdsResponse::default()
             }))
         }
+        command => answer_more(draft, waits, command),
+    }
+}
+
+/// Features, quotas, security and partitions.
+fn answer_more(draft: &mut Draft<'_>, waits: &mut Waits, command: Command) -> Reply {
+    match command {
+        Command::UpdateFeatures(r) => Reply::UpdateFeatures(update_features(draft, waits, &r)),
+        Command::AlterClientQuotas(r) => Reply::AlterClientQuotas(alter_client_quotas(draft, &r)),
+        Command::AlterUserScramCredentials(r) => {
+            Reply::AlterUserScramCredentials(alter_user_scram_credentials(draft, &r))
+        }
+        Command::CreateAcls(r) => Reply::CreateAcls(acls::create_acls(draft, waits, &r)),
+        Command::DeleteAcls(r) => Reply::DeleteAcls(acls::delete_acls(draft, &r)),
+        Command::ElectLeaders(r) => {
+            let done = partitions::elect_leaders(draft, waits, &r);
+            Reply::ElectLeaders(done.unwrap_or_else(|e| ElectLeadersResponse {
+                error_code: e.code,
+                ..ElectLeadersResponse::default()
+            }))
+        }
+        Command::AlterPartition(r) => {
+            let done = partitions::alter_partition(draft, waits, &r);
+            Reply::AlterPartition(done.unwrap_or_else(|e| AlterPartitionResponse {
+                error_code: e.code,
+                ..AlterPartitionResponse::default()
+            }))
+        }
+        Command::AlterPartitionReassignments(r) => Reply::AlterPartitionReassignments(
+            partitions::alter_partition_reassignments(draft, waits, &r),
+        ),
+        Command::ListPartitionReassignments(r) => Reply::ListPartitionReassignments(
+            partitions::list_partition_reassignments(draft.image(), &r),
+        ),
+        Command::AssignReplicasToDirs(r) => {
+            let done = partitions::assign_replicas_to_dirs(draft, waits, &r);
+            Reply::AssignReplicasToDirs(done.unwrap_or_else(|e| AssignReplicasToDirsResponse {
+                error_code: e.code,
+                ..AssignReplicasToDirsResponse::default()
+            }))
+        }
+        // All others are answered above.
+        _ => Reply::Failed(ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR)),
     }
 }

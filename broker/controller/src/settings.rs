@@ -1,7 +1,7 @@
 //! What the controller must know of its node's configuration.
 
-use ottla_config::{BrokerConfig, keys};
-use std::collections::BTreeMap;
+use ottla_config::{BrokerConfig, NoSurroundings, keys};
+use std::sync::Arc;
 
 /// The controller's settings. A change at run time makes new ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +21,9 @@ pub struct Settings {
     pub rebalance_every_ms: Option<u64>,
     /// Whether topics can be deleted (`delete.topic.enable`).
     pub delete_topics: DeleteTopics,
-    /// The broker keys given in the node's file, as text: what topics inherit.
-    pub given: BTreeMap<String, String>,
+    /// The whole configuration of the node, under the dynamic settings of now: what topics inherit, and what
+    /// changes of configurations are checked against.
+    pub broker: Arc<BrokerConfig>,
 }
 
 /// Whether topics can be deleted.
@@ -35,18 +36,10 @@ pub enum DeleteTopics {
 }
 
 impl Default for Settings {
-    /// Kafka's defaults, and no cluster id.
+    /// Those of a node that was given no file, and no cluster id.
     fn default() -> Self {
-        Self {
-            cluster_id: String::new(),
-            node_id: 0,
-            default_partitions: 1,
-            default_replication: 1,
-            session_timeout_ms: 9_000,
-            rebalance_every_ms: Some(300_000),
-            delete_topics: DeleteTopics::Allowed,
-            given: BTreeMap::new(),
-        }
+        let parsed = ottla_config::parse(None, &[], &NoSurroundings);
+        Self::from_broker(&parsed.expect("the embedded configuration is valid").config, "")
     }
 }
 
@@ -69,7 +62,7 @@ impl Settings {
             session_timeout_ms: u64::try_from(timeout).unwrap_or(0),
             rebalance_every_ms: rebalance,
             delete_topics: if delete { DeleteTopics::Allowed } else { DeleteTopics::Refused },
-            given: config.given().iter().map(|(k, g)| (k.clone(), g.value.clone())).collect(),
+            broker: Arc::new(config.clone()),
         }
     }
 }

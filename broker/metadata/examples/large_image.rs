@@ -3,9 +3,11 @@
 
 #![allow(clippy::print_stdout)]
 
-use ottla_metadata::{Image, Loader, directory};
+use ottla_metadata::{Image, Loader, MetadataVersion, directory};
 use ottla_wire::Uuid;
-use ottla_wire::schema::metadata::{PartitionChangeRecord, PartitionRecord, TopicRecord};
+use ottla_wire::schema::metadata::{
+    FeatureLevelRecord, PartitionChangeRecord, PartitionRecord, TopicRecord,
+};
 use std::time::Instant;
 
 /// Resident memory of this process in KiB.
@@ -21,6 +23,9 @@ fn main() {
     let before = resident();
     let start = Instant::now();
     let mut loader = Loader::default();
+    let feature_level = MetadataVersion::LATEST.level();
+    let version = FeatureLevelRecord { name: MetadataVersion::FEATURE.into(), feature_level };
+    loader.apply(&version.into(), 0).expect("fits");
     for t in 0..topics {
         let id = Uuid::from_u128(1000 + u128::from(t));
         let name = format!("topic-{t:06}");
@@ -68,8 +73,8 @@ fn main() {
     let start = Instant::now();
     let led =
         |n| held.topics().flat_map(|t| t.partitions.iter()).filter(move |(_, p)| p.leader == n);
-    println!("scan for a leader   {:?}, {} found", start.elapsed(), led(3).count());
-    println!("scan for a leader   {:?}", start.elapsed());
+    let found = led(3).count();
+    println!("scan for a leader   {:?}, {found} found", start.elapsed());
 
     let start = Instant::now();
     let records: Vec<_> = held.snapshot().collect();

@@ -36,7 +36,7 @@ pub use partition::{
 };
 pub use quota::{QuotaEntity, Quotas};
 pub use replicas::Replicas;
-pub use security::{Acl, DelegationToken, ScramCredential, ScramMechanism};
+pub use security::{Acl, AclFilter, DelegationToken, ScramCredential, ScramMechanism};
 pub use snapshot::record_version;
 pub use topic::{Partitions, Topic};
 pub use version::MetadataVersion;

@@ -198,3 +198,115 @@ impl DelegationToken {
         }
     }
 }
+
+/// Which access rules are meant: a code of 1 and no name are any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AclFilter {
+    /// A code of [`Acl::resource_type`], or 1 for any.
+    pub resource_type: i8,
+    /// A resource's name; none for any.
+    pub resource_name: Option<String>,
+    /// A code of [`Acl::pattern_type`], 1 for any, or 2 for every rule that concerns a resource of the name: its own,
+    /// one for all resources, or one for a prefix of the name (KIP-290).
+    pub pattern_type: i8,
+    /// A principal; none for any.
+    pub principal: Option<String>,
+    /// A host as it stands in rules; none for any.
+    pub host: Option<String>,
+    /// A code of [`Acl::operation`], or 1 for any.
+    pub operation: i8,
+    /// A code of [`Acl::permission_type`], or 1 for any.
+    pub permission_type: i8,
+}
+
+const ANY: i8 = 1;
+const MATCH: i8 = 2;
+const LITERAL: i8 = 3;
+const PREFIXED: i8 = 4;
+
+impl AclFilter {
+    /// Whether a rule is meant.
+    #[must_use]
+    pub fn matches(&self, acl: &Acl) -> bool {
+        let code = |wanted: i8, is: i8| wanted == ANY || wanted == is;
+        let text = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        code(self.resource_type, acl.resource_type)
+            && self.matches_pattern(acl)
+            && text(&self.principal, &acl.principal)
+            && text(&self.host, &acl.host)
+            && code(self.operation, acl.operation)
+            && code(self.permission_type, acl.permission_type)
+    }
+
+    fn matches_pattern(&self, acl: &Acl) -> bool {
+        let kind = self.pattern_type;
+        if kind != ANY && kind != MATCH && kind != acl.pattern_type {
+            return false;
+        }
+        let Some(name) = &self.resource_name else { return true };
+        if kind != MATCH {
+            return *name == acl.resource_name;
+        }
+        match acl.pattern_type {
+            LITERAL => *name == acl.resource_name || acl.resource_name == "*",
+            PREFIXED => name.starts_with(&acl.resource_name),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(name: &str, pattern_type: i8) -> Acl {
+        Acl {
+            resource_type: 2,
+            resource_name: name.into(),
+            pattern_type,
+            principal: "User:a".into(),
+            host: "*".into(),
+            operation: 3,
+            permission_type: 3,
+        }
+    }
+
+    fn filter(name: Option<&str>, pattern_type: i8) -> AclFilter {
+        AclFilter {
+            resource_type: ANY,
+            resource_name: name.map(str::to_owned),
+            pattern_type,
+            principal: None,
+            host: None,
+            operation: ANY,
+            permission_type: ANY,
+        }
+    }
+
+    #[test]
+    fn a_filter_without_a_name_takes_every_rule_of_its_pattern() {
+        assert!(filter(None, ANY).matches(&acl("x", PREFIXED)));
+        assert!(filter(None, LITERAL).matches(&acl("x", LITERAL)));
+        assert!(!filter(None, LITERAL).matches(&acl("x", PREFIXED)));
+    }
+
+    #[test]
+    fn match_takes_whatever_concerns_the_resource() {
+        let orders = filter(Some("orders-1"), MATCH);
+        assert!(orders.matches(&acl("orders-1", LITERAL)));
+        assert!(orders.matches(&acl("*", LITERAL)));
+        assert!(orders.matches(&acl("orders", PREFIXED)));
+        assert!(!orders.matches(&acl("orders", LITERAL)));
+        assert!(!orders.matches(&acl("orders-12", PREFIXED)));
+    }
+
+    #[test]
+    fn every_part_must_match() {
+        let mut f = filter(Some("x"), LITERAL);
+        assert!(f.matches(&acl("x", LITERAL)));
+        f.principal = Some("User:b".into());
+        assert!(!f.matches(&acl("x", LITERAL)));
+        f = AclFilter { operation: 4, ..filter(Some("x"), LITERAL) };
+        assert!(!f.matches(&acl("x", LITERAL)));
+    }
+}

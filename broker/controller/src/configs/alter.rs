@@ -1,93 +1,42 @@
-//! AlterConfigs and IncrementalAlterConfigs.
+//! AlterConfigs and IncrementalAlterConfigs. Which values there may be is the config room's to say; here it is
+//! which resources there are, and what is recorded.
 
-use super::defaults::Defaults;
-use super::rules::{Existence, config, validate};
 use crate::draft::Draft;
 use crate::error::ApiError;
+use crate::settings::Settings;
+use crate::topics::check_topic_name;
 use crate::waits::Waits;
-use ottla_config::catalog::{broker_keys, client_metrics_keys, group_keys, topic_keys};
-use ottla_config::{ConfigType, DefaultValue, Spec};
-use ottla_metadata::{ConfigResource, ConfigValues, ResourceType};
+use ottla_config::{
+    AlterContext, AlterError, AlterErrorCode, AlterOp, Alteration, Change, Elr, Target, alter_all,
+    alter_incremental,
+};
+use ottla_metadata::{ConfigResource, Image, ResourceType};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::alter_configs as full;
 use ottla_wire::api::incremental_alter_configs as incremental;
 use ottla_wire::schema::metadata::{ClearElrRecord, ConfigRecord, MetadataRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The longest value in bytes: it must fit a string of the protocol.
-const MAX_VALUE: usize = i16::MAX as usize;
-
 const MIN_INSYNC: &str = "min.insync.replicas";
 
-/// What is done to one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Op {
-    Set,
-    Delete,
-    Append,
-    Subtract,
+fn request(text: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorCode::INVALID_REQUEST, text)
 }
 
-impl Op {
-    fn from_code(code: i8) -> Option<Self> {
-        Some(match code {
-            0 => Self::Set,
-            1 => Self::Delete,
-            2 => Self::Append,
-            3 => Self::Subtract,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Set => "SET",
-            Self::Delete => "DELETE",
-            Self::Append => "APPEND",
-            Self::Subtract => "SUBTRACT",
-        }
-    }
-}
-
-/// The resource of a request, or why there can be none such.
-fn resource(code: i8, name: &str) -> Result<ConfigResource, ApiError> {
-    let unknown = || {
-        let text = format!("Unknown resource type {code}");
-        ApiError::new(ErrorCode::INVALID_REQUEST, text)
+fn refused(error: AlterError) -> ApiError {
+    let code = match error.code {
+        AlterErrorCode::InvalidConfig => ErrorCode::INVALID_CONFIG,
+        AlterErrorCode::InvalidRequest => ErrorCode::INVALID_REQUEST,
     };
-    ResourceType::from_code(code).map(|kind| ConfigResource::new(kind, name)).ok_or_else(unknown)
+    ApiError::new(code, error.message)
 }
 
-/// Resources that a request names more than once.
-fn repeated(resources: impl Iterator<Item = (i8, String)>) -> BTreeSet<(i8, String)> {
-    let mut seen = BTreeSet::new();
-    resources.filter(|r| !seen.insert(r.clone())).collect()
-}
-
-fn once(doubled: bool) -> Result<(), ApiError> {
-    if !doubled {
-        return Ok(());
-    }
-    let text = "Each resource must appear at most once.";
-    Err(ApiError::new(ErrorCode::INVALID_REQUEST, text))
-}
-
-fn check_keys<'a>(keys: impl Iterator<Item = (&'a str, bool)>) -> Result<(), ApiError> {
-    let invalid = |text: String| Err(ApiError::new(ErrorCode::INVALID_REQUEST, text));
-    let mut seen = BTreeSet::new();
-    let mut null = Vec::new();
-    for (name, is_null) in keys {
-        if !seen.insert(name) {
-            return invalid("Error due to duplicate config keys".into());
-        }
-        if is_null {
-            null.push(name);
-        }
-    }
-    if null.is_empty() {
-        return Ok(());
-    }
-    invalid(format!("Null value not supported for : {}", null.join(",")))
+/// Checks the values of a topic that is being created.
+pub(crate) fn check_new_topic(
+    settings: &Settings,
+    values: &BTreeMap<String, String>,
+) -> Result<(), ApiError> {
+    ottla_config::check_new_topic(&settings.broker, values).map_err(refused)
 }
 
 /// Changes single keys of resources, each resource on its own.
@@ -120,90 +69,20 @@ pub(crate) fn incremental_alter_configs(
 fn change(
     draft: &mut Draft<'_>,
     waits: &Waits,
-    request: &incremental::AlterConfigsResource,
+    wanted: &incremental::AlterConfigsResource,
 ) -> Result<(), ApiError> {
-    let resource = resource(request.resource_type, &request.resource_name)?;
-    let is_null = |c: &incremental::AlterableConfig| c.config_operation != 1 && c.value.is_none();
-    check_keys(request.configs.iter().map(|c| (c.name.as_str(), is_null(c))))?;
-    let current = draft.image().configs(&resource).cloned().unwrap_or_default();
-    let mut changes: Vec<(String, Option<String>)> = Vec::with_capacity(request.configs.len());
-    for c in &request.configs {
+    let mut alterations = Vec::with_capacity(wanted.configs.len());
+    for c in &wanted.configs {
         let code = c.config_operation;
-        let op = Op::from_code(code).ok_or_else(|| {
-            let text = format!("Unknown operations type {code}");
-            ApiError::new(ErrorCode::INVALID_REQUEST, text)
-        })?;
-        let old = current.get(&c.name);
-        let given = c.value.clone().unwrap_or_default();
-        let new = match op {
-            Op::Set => Some(given),
-            Op::Delete => None,
-            Op::Append | Op::Subtract => {
-                Some(change_list(draft, waits, &resource, &c.name, old, op, &given)?)
-            }
-        };
-        if new.as_ref().is_some_and(|v| v.len() > MAX_VALUE) {
-            return Err(config(
-                "The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes.",
-            ));
-        }
-        // A broker's key is written again even with the value it had: that is how brokers are made to load a
-        // key store anew.
-        if old != new.as_ref() || resource.kind == ResourceType::Broker {
-            changes.push((c.name.clone(), new));
-        }
+        let unknown = || request(format!("Unknown operations type {code}"));
+        let op = AlterOp::from_code(code).ok_or_else(unknown)?;
+        alterations.push(Alteration { name: c.name.clone(), op, value: c.value.clone() });
     }
-    put(draft, waits, &resource, &current, changes)
-}
-
-/// The list after something was added to it or taken off it.
-fn change_list(
-    draft: &Draft<'_>,
-    waits: &Waits,
-    resource: &ConfigResource,
-    name: &str,
-    old: Option<&String>,
-    op: Op,
-    given: &str,
-) -> Result<String, ApiError> {
-    let spec = spec(resource.kind, name).filter(|s| s.kind == ConfigType::List);
-    let Some(spec) = spec else {
-        let op = op.name();
-        return Err(config(format!("Can't {op} to key {name} because its type is not LIST.")));
-    };
-    let old = old.cloned().or_else(|| match resource.kind {
-        ResourceType::Topic => {
-            let none = BTreeMap::new();
-            Defaults::new(draft.image(), waits.settings()).resolve(spec, &none).value
-        }
-        _ => waits.settings().given.get(name).cloned().or(match spec.default {
-            DefaultValue::Text(text) => Some(text.to_owned()),
-            DefaultValue::Null | DefaultValue::Required => None,
-        }),
-    });
-    let parts = |text: &str| -> Vec<String> {
-        text.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect()
-    };
-    let mut list = old.as_deref().map(parts).unwrap_or_default();
-    for part in parts(given) {
-        match op {
-            Op::Append if !list.contains(&part) => list.push(part),
-            Op::Subtract => list.retain(|p| *p != part),
-            _ => {}
-        }
-    }
-    Ok(list.join(","))
-}
-
-fn spec(kind: ResourceType, name: &str) -> Option<&'static Spec> {
-    let named = |s: &&'static Spec| s.name == name;
-    match kind {
-        ResourceType::Topic => topic_keys().find(named),
-        ResourceType::Broker => broker_keys().find(named),
-        ResourceType::Group => group_keys().find(named),
-        ResourceType::ClientMetrics => client_metrics_keys().find(named),
-        ResourceType::BrokerLogger => None,
-    }
+    let touched = alterations.iter().filter(|a| a.op != AlterOp::Delete);
+    let touched: Vec<String> = touched.map(|a| a.name.clone()).collect();
+    put(draft, waits, wanted.resource_type, &wanted.resource_name, &touched, |context| {
+        alter_incremental(context, &alterations)
+    })
 }
 
 /// Replaces all values of resources, each resource on its own.
@@ -236,92 +115,115 @@ pub(crate) fn alter_configs(
 fn replace(
     draft: &mut Draft<'_>,
     waits: &Waits,
-    request: &full::AlterConfigsResource,
+    wanted: &full::AlterConfigsResource,
 ) -> Result<(), ApiError> {
-    let resource = resource(request.resource_type, &request.resource_name)?;
-    check_keys(request.configs.iter().map(|c| (c.name.as_str(), c.value.is_none())))?;
-    let current = draft.image().configs(&resource).cloned().unwrap_or_default();
-    let wanted = request.configs.iter().map(|c| (c.name.clone(), c.value.clone()));
-    let mut changes: Vec<(String, Option<String>)> = wanted
-        .filter(|(k, v)| current.get(k) != v.as_ref() || resource.kind == ResourceType::Broker)
-        .collect();
-    let kept: BTreeSet<&str> = request.configs.iter().map(|c| c.name.as_str()).collect();
-    let gone = current.keys().filter(|k| !kept.contains(k.as_str()));
-    changes.extend(gone.map(|k| (k.clone(), None)));
-    put(draft, waits, &resource, &current, changes)
+    let values: Vec<(String, Option<String>)> =
+        wanted.configs.iter().map(|c| (c.name.clone(), c.value.clone())).collect();
+    let touched: Vec<String> = values.iter().map(|(name, _)| name.clone()).collect();
+    put(draft, waits, wanted.resource_type, &wanted.resource_name, &touched, |context| {
+        alter_all(context, &values)
+    })
 }
 
-/// Checks the values as they will be and writes the changes.
+/// Finds what a change comes to and records it.
 fn put(
     draft: &mut Draft<'_>,
     waits: &Waits,
-    resource: &ConfigResource,
-    current: &ConfigValues,
-    changes: Vec<(String, Option<String>)>,
-) -> Result<(), ApiError> {
-    let mut values = current.clone();
-    for (name, value) in &changes {
-        check_min_insync(draft, resource, name, value.as_ref())?;
-        match value {
-            Some(value) => drop(values.insert(name.clone(), value.clone())),
-            None => drop(values.remove(name)),
-        }
-    }
-    validate(draft.image(), waits.settings(), resource, &values, Existence::Required)?;
-    let records = changes.into_iter().map(|(name, value)| ConfigRecord {
-        resource_type: resource.kind.code(),
-        resource_name: resource.name.to_string(),
-        name,
-        value,
-    });
-    let records: Vec<MetadataRecord> = records.map(MetadataRecord::from).collect();
-    let cleared = clear_elr_records(draft, &records);
-    draft.extend(records);
-    draft.extend(cleared);
-    Ok(())
-}
-
-/// With eligible leader replicas, the least number in sync must be one for all brokers: it decides who is eligible.
-fn check_min_insync(
-    draft: &Draft<'_>,
-    resource: &ConfigResource,
+    code: i8,
     name: &str,
-    value: Option<&String>,
+    touched: &[String],
+    alter: impl FnOnce(AlterContext<'_>) -> Result<Vec<Change>, AlterError>,
 ) -> Result<(), ApiError> {
-    let concerned = name == MIN_INSYNC && resource.kind == ResourceType::Broker;
-    if !concerned || !draft.image().features().elr_enabled() {
-        return Ok(());
+    let unknown = || request(format!("Unknown resource type {code}"));
+    let kind = ResourceType::from_code(code).ok_or_else(unknown)?;
+    let resource = ConfigResource::new(kind, name);
+    let target = target(kind, name)?;
+    let current = draft.image().configs(&resource).cloned().unwrap_or_default();
+    let enabled = draft.image().features().elr_enabled();
+    let elr = if enabled { Elr::Enabled } else { Elr::Disabled };
+    let broker = &waits.settings().broker;
+    let context = AlterContext { target, current: &current, broker, elr };
+    let mut changes = alter(context).map_err(refused)?;
+    check_exists(draft.image(), &resource)?;
+    if kind == ResourceType::Broker {
+        // A broker's key is written again even with the value it has: that makes brokers load a key store anew.
+        let again = touched.iter().filter(|n| !changes.iter().any(|c| c.name == **n));
+        let again = again.filter_map(|n| Some((n.clone(), current.get(n)?.clone())));
+        let again: Vec<Change> =
+            again.map(|(name, value)| Change { name, value: Some(value) }).collect();
+        changes.extend(again);
     }
-    if !resource.name.is_empty() {
-        return Err(config(
-            "Broker-level min.insync.replicas cannot be altered while ELR is enabled.",
-        ));
-    }
-    if value.is_none() {
-        return Err(config(
-            "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.",
-        ));
+    let clears = enabled && changes.iter().any(|c| c.name == MIN_INSYNC);
+    let records = changes.into_iter().map(|c| ConfigRecord {
+        resource_type: kind.code(),
+        resource_name: name.to_owned(),
+        name: c.name,
+        value: c.value,
+    });
+    draft.extend(records.map(MetadataRecord::from));
+    if clears {
+        // Replicas that were eligible under the old number may not be under the new one.
+        let topic_name = if kind == ResourceType::Topic { name.to_owned() } else { String::new() };
+        draft.push(ClearElrRecord { topic_name });
     }
     Ok(())
 }
 
-/// What must follow changes of `min.insync.replicas`: replicas that were eligible under the old number may not be
-/// under the new one.
-pub(crate) fn clear_elr_records(
-    draft: &Draft<'_>,
-    records: &[MetadataRecord],
-) -> Vec<MetadataRecord> {
-    if !draft.image().features().elr_enabled() {
-        return Vec::new();
+/// What the config room is to check the values as, once the name can be one of such a resource.
+fn target(kind: ResourceType, name: &str) -> Result<Target<'_>, ApiError> {
+    match kind {
+        ResourceType::Topic if name.is_empty() => {
+            Err(request("Default topic resources are not allowed."))
+        }
+        ResourceType::Topic => {
+            let invalid = |text| ApiError::new(ErrorCode::INVALID_TOPIC_EXCEPTION, text);
+            check_topic_name(name).map_err(invalid).map(|()| Target::Topic)
+        }
+        ResourceType::Group if name.is_empty() => {
+            Err(request("Default group resources are not allowed."))
+        }
+        ResourceType::Group => Ok(Target::Group),
+        ResourceType::ClientMetrics => Ok(Target::ClientMetrics(name)),
+        ResourceType::Broker if name.is_empty() => Ok(Target::Cluster),
+        ResourceType::Broker => match name.parse::<i32>() {
+            Err(_) => Err(request("Unable to parse broker name as a base 10 number.")),
+            Ok(id) if id < 0 => Err(request("Invalid negative broker ID.")),
+            Ok(_) => Ok(Target::Broker),
+        },
+        // Levels of loggers are never recorded: each node keeps its own.
+        ResourceType::BrokerLogger => Err(request("Unknown resource type BROKER_LOGGER")),
     }
-    let changed = records.iter().filter_map(|record| match record {
-        MetadataRecord::Config(r) if r.name == MIN_INSYNC => Some(r),
-        _ => None,
-    });
-    let cleared = changed.map(|r| {
-        let topic = r.resource_type == ResourceType::Topic.code();
-        let topic_name = if topic { r.resource_name.clone() } else { String::new() };
-        ClearElrRecord { topic_name }.into()
-    });
-    cleared.collect()
+}
+
+fn check_exists(image: &Image, resource: &ConfigResource) -> Result<(), ApiError> {
+    let name = resource.name.as_ref();
+    match resource.kind {
+        ResourceType::Topic if image.topic_id(name).is_none() => {
+            let text = format!("The topic '{name}' does not exist.");
+            Err(ApiError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, text))
+        }
+        ResourceType::Broker if !name.is_empty() => {
+            let invalid = || request(format!("Invalid broker name {name}"));
+            let id: i32 = name.parse().map_err(|_| invalid())?;
+            if image.broker(id).is_some() || image.controller(id).is_some() {
+                return Ok(());
+            }
+            let text = format!("No node with id {id} found.");
+            Err(ApiError::new(ErrorCode::BROKER_ID_NOT_REGISTERED, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Resources that a request names more than once.
+fn repeated(resources: impl Iterator<Item = (i8, String)>) -> BTreeSet<(i8, String)> {
+    let mut seen = BTreeSet::new();
+    resources.filter(|r| !seen.insert(r.clone())).collect()
+}
+
+fn once(doubled: bool) -> Result<(), ApiError> {
+    if doubled {
+        return Err(request("Each resource must appear at most once."));
+    }
+    Ok(())
 }

@@ -2,50 +2,26 @@
 
 use crate::settings::Settings;
 use ottla_config::catalog::topic_keys;
-use ottla_config::{DefaultValue, Spec};
+use ottla_config::{BrokerConfig, ConfigSource as Source, DefaultValue, Spec};
 use ottla_metadata::{ConfigResource, ConfigValues, Image};
 use std::collections::BTreeMap;
 
-/// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i8)]
-pub enum Source {
-    /// Set on the topic.
-    Topic = 1,
-    /// Set at run time on the one broker.
-    Broker = 2,
-    /// Set at run time on all brokers.
-    AllBrokers = 3,
-    /// Given in the node's file.
-    File = 4,
-    /// Kafka's default.
-    Default = 5,
-}
-
-impl Source {
-    /// The code on the wire.
-    #[must_use]
-    pub fn code(self) -> i8 {
-        self as i8
-    }
-}
-
 /// One key's value and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effective {
+pub(crate) struct Effective {
     /// The key.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The value as text; `None` where a key has neither value nor default.
-    pub value: Option<String>,
+    pub(crate) value: Option<String>,
     /// Where it comes from.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// The layers below a topic's own values.
 pub(crate) struct Defaults<'a> {
     broker: Option<&'a ConfigValues>,
     all_brokers: Option<&'a ConfigValues>,
-    given: &'a BTreeMap<String, String>,
+    file: &'a BrokerConfig,
 }
 
 impl<'a> Defaults<'a> {
@@ -55,7 +31,7 @@ impl<'a> Defaults<'a> {
         Self {
             broker: values(&ConfigResource::broker(settings.node_id)),
             all_brokers: values(&ConfigResource::all_brokers()),
-            given: &settings.given,
+            file: &settings.broker,
         }
     }
 
@@ -77,18 +53,22 @@ impl<'a> Defaults<'a> {
         if let Some(value) = own.get(name) {
             return found(value.clone(), Source::Topic);
         }
-        let layers = [
-            (self.broker, Source::Broker),
-            (self.all_brokers, Source::AllBrokers),
-            (Some(self.given), Source::File),
-        ];
-        for (values, source) in layers {
+        for (values, source) in
+            [(self.broker, Source::DynamicBroker), (self.all_brokers, Source::DynamicDefaultBroker)]
+        {
             let Some(values) = values else { continue };
-            for synonym in spec.synonyms {
-                if let Some(value) = values.get(*synonym) {
-                    return found(in_own_unit(synonym, value), source);
-                }
+            if let Some((key, v)) = spec.synonyms.iter().find_map(|s| values.get_key_value(*s)) {
+                return found(in_own_unit(key, v), source);
             }
+        }
+        let given = self.file.given();
+        let given = spec
+            .synonyms
+            .iter()
+            .filter(|s| self.file.is_given(s))
+            .find_map(|s| given.get_key_value(*s));
+        if let Some((key, given)) = given {
+            return found(in_own_unit(key, &given.value), Source::StaticBroker);
         }
         let value = match spec.default {
             DefaultValue::Text(text) => Some(text.to_owned()),
@@ -133,16 +113,19 @@ mod tests {
     #[test]
     fn layers_hide_those_below() {
         let mut image = Image::default();
-        let mut settings = Settings { node_id: 1, ..Settings::default() };
+        let settings = Settings::default();
         let key = "retention.ms";
         let now = |image: &Image, settings: &Settings, own: &[(&str, &str)]| {
             let e = effective(image, settings, own, key);
             (e.value.expect("a value"), e.source)
         };
         assert_eq!(now(&image, &settings, &[]), ("604800000".into(), Source::Default));
-        settings.given.insert("log.retention.hours".into(), "2".into());
-        assert_eq!(now(&image, &settings, &[]), ("7200000".into(), Source::File));
-        for (resource, source) in [("", Source::AllBrokers), ("1", Source::Broker)] {
+        let file = ["log.retention.hours=2".to_owned()];
+        let parsed = ottla_config::parse(None, &file, &ottla_config::NoSurroundings);
+        let settings = Settings::from_broker(&parsed.expect("a configuration").config, "id");
+        assert_eq!(now(&image, &settings, &[]), ("7200000".into(), Source::StaticBroker));
+        for (resource, source) in [("", Source::DynamicDefaultBroker), ("1", Source::DynamicBroker)]
+        {
             let record = ConfigRecord {
                 resource_type: 4,
                 resource_name: resource.into(),

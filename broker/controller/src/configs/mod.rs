@@ -2,10 +2,6 @@
 
 mod alter;
 mod defaults;
-mod group;
-mod rules;
 
-pub(crate) use alter::{alter_configs, incremental_alter_configs};
+pub(crate) use alter::{alter_configs, check_new_topic, incremental_alter_configs};
 pub(crate) use defaults::Defaults;
-pub use defaults::{Effective, Source};
-pub(crate) use rules::{Existence, validate};

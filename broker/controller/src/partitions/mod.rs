@@ -1,7 +1,14 @@
 //! Changes of partitions: leaders, in-sync replicas, eligible leaders, reassignments, directories.
 
 mod change;
+mod directories;
+mod elect;
+mod isr;
 mod leaders;
+mod reassign;
 
-pub(crate) use change::{Change, Election};
-pub(crate) use leaders::{Cause, LeaderRules, balance, update_leaders};
+pub(crate) use directories::assign_replicas_to_dirs;
+pub(crate) use elect::elect_leaders;
+pub(crate) use isr::alter_partition;
+pub(crate) use leaders::{Cause, balance, update_leaders};
+pub(crate) use reassign::{alter_partition_reassignments, list_partition_reassignments};

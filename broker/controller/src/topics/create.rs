@@ -2,12 +2,12 @@
 
 use super::assignment::{active, check_assignment, new_partition};
 use super::{MAX_PARTITIONS_PER_REQUEST, TOO_MANY_PARTITIONS, check_topic_name};
-use crate::configs::{self, Defaults, Existence};
+use crate::configs::{self, Defaults};
 use crate::draft::Draft;
 use crate::error::ApiError;
 use crate::placement::Placer;
 use crate::waits::Waits;
-use ottla_metadata::{ConfigResource, Image};
+use ottla_metadata::{Image, ResourceType};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::create_topics::{
     CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
@@ -86,8 +86,7 @@ fn create_topic(
 ) -> Result<CreatableTopicResult, ApiError> {
     check_name(draft, &topic.name)?;
     let values = given_configs(topic)?;
-    let resource = ConfigResource::topic(&topic.name);
-    configs::validate(draft.image(), waits.settings(), &resource, &values, Existence::New)?;
+    configs::check_new_topic(waits.settings(), &values)?;
     let placed = if topic.assignments.is_empty() {
         place(draft.image(), waits, topic)?
     } else {
@@ -97,7 +96,7 @@ fn create_topic(
     let result = created(draft.image(), waits, topic, topic_id, &values, &placed);
     draft.push(TopicRecord { name: topic.name.clone(), topic_id });
     let configs = values.into_iter().map(|(name, value)| ConfigRecord {
-        resource_type: resource.kind.code(),
+        resource_type: ResourceType::Topic.code(),
         resource_name: topic.name.clone(),
         name,
         value: Some(value),
@@ -253,6 +252,7 @@ fn created(
     CreatableTopicResult {
         name: topic.name.clone(),
         topic_id,
+        error_message: None,
         num_partitions: i32::try_from(placed.len()).unwrap_or(i32::MAX),
         replication_factor: i16::try_from(factor).unwrap_or(i16::MAX),
         configs: Some(configs.collect()),

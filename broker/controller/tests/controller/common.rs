@@ -187,6 +187,7 @@ pub(crate) fn registration(id: i32, incarnation: u128) -> BrokerRegistrationRequ
         }],
         features: features.collect(),
         log_dirs: vec![dir(id)],
+        rack: None,
         ..BrokerRegistrationRequest::default()
     }
 }

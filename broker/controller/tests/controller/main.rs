@@ -2,4 +2,10 @@
 
 mod brokers;
 mod common;
+mod configs;
+mod features;
+mod laws;
+mod partitions;
+mod quotas;
+mod security;
 mod topics;

@@ -1,7 +1,7 @@
 //! Topics: what is created, grown and deleted, and what clients are told when it is not.
 
 use crate::common::{self, Rig, assigned, topic, with_config};
-use ottla_controller::{Command, DeleteTopics, Reply};
+use ottla_controller::{Command, DeleteTopics, Reply, Settings};
 use ottla_metadata::{ConfigResource, directory};
 use ottla_wire::api::create_partitions::*;
 use ottla_wire::api::create_topics::*;
@@ -372,8 +372,8 @@ fn a_topic_given_twice_is_deleted_at_most_once() {
 fn deletion_can_be_switched_off() {
     let mut rig = Rig::with_brokers(&[1]);
     rig.create(topic("a", 1, 1));
-    let mut settings = rig.waits.settings().clone();
-    settings.delete_topics = DeleteTopics::Refused;
+    let settings = rig.waits.settings().clone();
+    let settings = Settings { delete_topics: DeleteTopics::Refused, ..settings };
     rig.waits.set_settings(settings);
     let results = delete(&mut rig, vec![named("a")]);
     assert_eq!(results[0].error_code, ErrorCode::TOPIC_DELETION_DISABLED);
