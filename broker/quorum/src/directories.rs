@@ -301,3 +301,161 @@ pub fn is_fresh(disk: &dyn Disk, dir: &Path) -> io::Result<bool> {
     let entries = disk.list(dir)?;
     Ok(entries.iter().all(|e| e.kind == Kind::Dir && e.name == "lost+found"))
 }
+
+#[cfg(test)]
+mod tests {
+    use ottla_log::disk::real::RealDisk;
+
+    use super::*;
+
+    struct Node {
+        root: tempfile::TempDir,
+    }
+
+    impl Node {
+        fn new() -> Self {
+            Self { root: tempfile::tempdir().unwrap() }
+        }
+
+        fn dir(&self, name: &str) -> PathBuf {
+            self.root.path().join(name)
+        }
+
+        fn write(&self, name: &str, properties: &str) -> PathBuf {
+            let dir = self.dir(name);
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join(FILE), properties).unwrap();
+            dir
+        }
+
+        /// Opens `a` and `b` as node 1; `a` has the metadata log.
+        fn open(&self) -> Result<NodeDirectories, String> {
+            let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+            let dirs = [self.dir("a"), self.dir("b")];
+            let mut next = 1000;
+            let mut new_id = || {
+                next += 1;
+                Uuid::from_u128(next)
+            };
+            open(&disk, &dirs, &dirs[0], 1, &mut new_id, "now").map_err(|e| e.to_string())
+        }
+
+        fn refused(&self) -> String {
+            let why = self.open().unwrap_err();
+            assert!(!why.contains('\n'), "{why}");
+            why.replace(&self.root.path().display().to_string(), "")
+        }
+    }
+
+    const A: &str = "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=jghKNZ8kShKszGvxgJLbXA\n";
+    const B: &str = "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=kghKNZ8kShKszGvxgJLbXA\n";
+
+    #[test]
+    fn directories_that_belong_together_are_opened() {
+        let node = Node::new();
+        node.write("a", A);
+        node.write("b", B);
+        let found = node.open().unwrap();
+        assert_eq!(found.cluster_id, "c");
+        assert_eq!(found.metadata_directory.to_string(), "jghKNZ8kShKszGvxgJLbXA");
+        assert_eq!((found.online.len(), found.offline.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_missing_directory_id_is_made_and_kept() {
+        let node = Node::new();
+        node.write("a", A);
+        node.write("b", "version=1\ncluster.id=c\nnode.id=1\n");
+        let first = node.open().unwrap();
+        assert_eq!(first.online[&node.dir("b")], Uuid::from_u128(1001));
+        assert_eq!(node.open().unwrap(), first);
+    }
+
+    #[test]
+    fn each_contradiction_is_one_line_that_says_what_to_do() {
+        for (a, b, why) in [
+            (
+                A,
+                A,
+                "Duplicate directory ID jghKNZ8kShKszGvxgJLbXA found. It was the ID of /a, but also of /b. \
+                Remove one of the two from log.dirs.",
+            ),
+            (
+                A,
+                "version=1\ncluster.id=d\nnode.id=1\n",
+                "Invalid cluster.id in: /b/meta.properties. Expected c, \
+                but read d. A directory of another cluster must not be in log.dirs.",
+            ),
+            (
+                A,
+                "version=1\ncluster.id=c\nnode.id=2\n",
+                "Stored node id 2 doesn't match previous node id 1 in \
+                /b/meta.properties. If you moved your data, make sure your configured node id matches. If you intend \
+                to create a new node, you should remove all data in your data directories.",
+            ),
+            (A, "version=1\ncluster.id=c\n", "node.id was not specified in /b/meta.properties"),
+            (
+                A,
+                "version=1\nnode.id=1\n",
+                "cluster.id was not specified in the v1 file: /b/meta.properties",
+            ),
+            (
+                A,
+                "broker.id=1\n",
+                "In /b, found version 0 of meta.properties, which a node without ZooKeeper cannot \
+                use. Format an empty directory with kafka-storage.sh format.",
+            ),
+            (
+                A,
+                "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n",
+                "Invalid reserved \
+                directory ID AAAAAAAAAAAAAAAAAAAAAQ found in /b/meta.properties. Remove the line directory.id, so \
+                that a new one is made.",
+            ),
+        ] {
+            let node = Node::new();
+            node.write("a", a);
+            node.write("b", b);
+            assert_eq!(node.refused(), why);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_was_not_formatted_is_refused() {
+        let node = Node::new();
+        node.write("a", A);
+        let why = "No `meta.properties` found in /b (have you run `kafka-storage.sh` to format the directory?)";
+        assert_eq!(node.refused(), why);
+        std::fs::create_dir(node.dir("b")).unwrap();
+        assert_eq!(node.refused(), why);
+    }
+
+    #[test]
+    fn a_second_metadata_log_is_refused() {
+        let node = Node::new();
+        node.write("a", A);
+        let b = node.write("b", B);
+        std::fs::create_dir(b.join(METADATA_PARTITION)).unwrap();
+        assert!(
+            node.refused().starts_with("Found unexpected metadata location"),
+            "{}",
+            node.refused()
+        );
+    }
+
+    #[test]
+    fn a_broken_directory_goes_offline_unless_it_has_the_metadata() {
+        let node = Node::new();
+        node.write("a", A);
+        node.write("b", "version=1\nnode.id=x\n");
+        assert_eq!(node.open().unwrap().offline, [node.dir("b")]);
+        let node = Node::new();
+        node.write("a", "version=1\nnode.id=x\n");
+        node.write("b", B);
+        let why = node.refused();
+        assert!(
+            why.starts_with("Encountered I/O error in metadata log directory /a. Cannot continue"),
+            "{why}"
+        );
+    }
+}

@@ -8,7 +8,8 @@ use ottla_log::disk::real::RealDisk;
 use ottla_metadata::{Image, MetadataVersion};
 use ottla_quorum::network::Alone;
 use ottla_quorum::{
-    Endpoint, Leadership, Member, NodeKey, Options, Quorum, QuorumError, RaftQuorum, Role, Voter,
+    Endpoint, Leadership, Member, NodeKey, Options, Quorum, QuorumError, RaftQuorum, Retention,
+    Role, SnapshotPolicy, Voter,
 };
 use ottla_wire::Uuid;
 use ottla_wire::schema::metadata::{FeatureLevelRecord, MetadataRecord, TopicRecord};
@@ -104,10 +105,6 @@ async fn a_snapshot_is_begun_from() {
     assert_eq!(description.voters.len(), 1);
     assert_eq!(description.voters[0].log_end_offset, Some(next + 1));
     assert_eq!(description.voters[0].member.endpoints[0].port, 9093);
-    if let Some(keep) = std::env::var_os("KEEP") {
-        quorum.shutdown().await.unwrap();
-        std::fs::rename(dir.path().join("__cluster_metadata-0"), keep).unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,4 +139,67 @@ async fn readers_see_every_change() {
     assert_eq!(update.delta.topics.len(), 596);
     assert_eq!(update.image.topic_count(), 600);
     assert!(updates.try_next().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_gone_is_not_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let quorum = RaftQuorum::start(options(dir.path()), Alone).await.unwrap();
+    leader(&quorum).await;
+    quorum.shutdown().await.unwrap();
+    std::fs::remove_file(dir.path().join("__cluster_metadata-0/00000000000000000000.log")).unwrap();
+    let refused = RaftQuorum::start(options(dir.path()), Alone).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the metadata log of node 1 is gone, though the node led epoch 1 before: restore the directory, or format it anew"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_are_written_by_size_and_old_ones_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options {
+        snapshots: SnapshotPolicy { max_bytes: 4000, max_interval_ms: 0 },
+        retention: Retention { bytes: Some(1), ms: None },
+        ..options(dir.path())
+    };
+    let quorum = RaftQuorum::start(options(), Alone).await.unwrap();
+    let epoch = leader(&quorum).await.epoch;
+    propose(&quorum, epoch, vec![level()]).await;
+    for n in 0..400 {
+        propose(&quorum, epoch, vec![topic(n)]).await;
+    }
+    let before = image(&quorum);
+    quorum.shutdown().await.unwrap();
+    let partition = dir.path().join("__cluster_metadata-0");
+    let names = std::fs::read_dir(partition).unwrap().map(|e| e.unwrap().file_name());
+    let snapshots: Vec<_> =
+        names.filter(|n| n.to_string_lossy().ends_with(".checkpoint")).collect();
+    assert_eq!(snapshots.len(), 1, "{snapshots:?}");
+    let quorum = RaftQuorum::start(options(), Alone).await.unwrap();
+    leader(&quorum).await;
+    assert_eq!(image(&quorum), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_is_written_when_enough_time_went_by() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        snapshots: SnapshotPolicy { max_bytes: u64::MAX, max_interval_ms: 50 },
+        ..options(dir.path())
+    };
+    let quorum = RaftQuorum::start(options, Alone).await.unwrap();
+    let epoch = leader(&quorum).await.epoch;
+    propose(&quorum, epoch, vec![level()]).await;
+    let found = async {
+        loop {
+            let entries = std::fs::read_dir(dir.path().join("__cluster_metadata-0")).unwrap();
+            let mut names = entries.map(|e| e.unwrap().file_name());
+            if names.any(|n| n.to_string_lossy().ends_with(".checkpoint")) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), found).await.expect("no snapshot");
 }
