@@ -113,6 +113,8 @@ impl Cleaner {
         now_ms: i64,
         governor: &mut dyn Governor,
     ) -> Result<Option<CleanReport>, Stopped> {
+        // Recovery tells by it what it must not take for a loss.
+        log.flush(dirt.first_uncleanable, now_ms)?;
         self.note_keys(log, dirt, governor)?;
         let end_offset = self.map.latest() + 1;
         let segments: Vec<_> = log

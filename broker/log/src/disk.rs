@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub mod real;
+pub mod sim;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -392,7 +392,11 @@ impl Loading<'_> {
             report.truncated_bytes += checked.cut;
             end = checked.end;
             index += 1;
-            if checked.cut > 0 {
+            // What was lost with the power leaves a gap in front of segments that were not. Only
+            // compaction makes gaps otherwise, and flushes what it has looked at.
+            let gap = segments.get(index).is_some_and(|next| next.base_offset != end)
+                && !self.settings.cleanup.compacts();
+            if checked.cut > 0 || gap {
                 report.removed_segments += segments.len() - index;
                 for gone in segments.drain(index..) {
                     gone.remove()?;

@@ -47,6 +47,9 @@ impl Log {
         }
         self.segments.store(Arc::new(kept.to_vec()));
         if let Some(active) = kept.last() {
+            // The cut itself is to be flushed, although what it left was flushed before: else
+            // what was cut off could come back with the power.
+            self.recovery_point.fetch_min(active.base_offset, Ordering::AcqRel);
             active.truncate_to(offset)?;
             writer.since_entry = active.bytes_since_entry()?;
         }
