@@ -9,6 +9,7 @@
 
 pub mod group;
 pub mod hash;
+pub mod txn;
 
 pub use group::{
     Command, Context, Effect, GroupMachine, GroupRecord, GroupSettings, GroupState, GroupWaits,

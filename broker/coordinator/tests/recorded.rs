@@ -4,9 +4,13 @@
 //! are sent again here, byte for byte; answers and records must be equal but for what follows from
 //! clocks and from the order of Java's hash maps.
 
+#[path = "recorded/lines.rs"]
+mod lines;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use lines::{Asked, asked, bytes, decode};
 use ottla_coordinator::group::{Producer, Stability, TxnMarker, TxnOutcome};
 use ottla_coordinator::{
     Command, Context, GroupMachine, GroupRecord, GroupSettings, GroupState, GroupWaits, Reply,
@@ -27,36 +31,11 @@ use ottla_wire::api::offset_fetch::{
 };
 use ottla_wire::api::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use ottla_wire::api::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
-use ottla_wire::{Decoder, ErrorCode, Message, Uuid};
+use ottla_wire::{ErrorCode, Uuid};
 
 /// The number of partitions of each topic of the recording.
 const PARTITIONS: i32 = 2;
 const RECORDED: &str = include_str!("recorded/kafka-4.3.1.txt");
-
-fn bytes(hex: &str) -> Bytes {
-    if hex == "-" {
-        return Bytes::new();
-    }
-    let pairs = hex.as_bytes().chunks(2).map(|pair| {
-        let text = std::str::from_utf8(pair).expect("hex is ascii");
-        u8::from_str_radix(text, 16).expect("hex")
-    });
-    pairs.collect()
-}
-
-fn decode<M: Message>(body: &Bytes, version: i16) -> M {
-    let mut decoder = Decoder::new(body.clone());
-    let message = M::decode(&mut decoder, version).expect("Kafka's own bytes");
-    decoder.expect_end().expect("all of them");
-    message
-}
-
-/// One request of the recording, and what Kafka answered, if it ever did.
-struct Asked {
-    key: i16,
-    version: i16,
-    answer: Option<Bytes>,
-}
 
 /// The machine, asked what Kafka was asked.
 struct Shard {
@@ -371,21 +350,7 @@ fn recorded() -> (Vec<Vec<&'static str>>, Vec<GroupRecord>) {
 
 fn play() -> Shard {
     let (lines, _) = recorded();
-    let mut asked: BTreeMap<u64, Asked> = BTreeMap::new();
-    for line in &lines {
-        let id = || line[1].parse::<u64>().expect("a number");
-        match line[0] {
-            "send" => {
-                let key = line[2].parse().expect("a key");
-                let version = line[3].parse().expect("a version");
-                asked.insert(id(), Asked { key, version, answer: None });
-            }
-            "recv" => {
-                asked.get_mut(&id()).expect("asked before").answer = Some(bytes(line[2]));
-            }
-            _ => {}
-        }
-    }
+    let asked = asked(&lines);
     let mut shard = Shard {
         state: GroupState::default(),
         waits: GroupWaits::new(GroupSettings {

@@ -14,7 +14,7 @@ import org.apache.kafka.common.requests.*;
  * Plays scenarios against a running Apache Kafka and writes down every request, every answer and
  * every record of __consumer_offsets, for tests/recorded.rs to compare with.
  *
- * usage: java -cp 'KAFKA/libs/*' Recorder.java HOST:PORT DIR_OF_PARTITION OUT
+ * usage: java -cp 'KAFKA/libs/*' Recorder.java HOST:PORT DIR_OF_PARTITION OUT groups|txn|log
  * Each scenario runs in its own group. The broker is set to
  *   offsets.topic.num.partitions=1 group.min.session.timeout.ms=100 group.max.size=3
  *   group.initial.rebalance.delay.ms=0
@@ -63,10 +63,14 @@ public class Recorder {
         return id;
     }
 
+    static boolean transactions;
+
+    /** Whether the machine under test is the one that answers. */
     static boolean machine(ApiKeys api) {
         return switch (api) {
-            case INIT_PRODUCER_ID, ADD_OFFSETS_TO_TXN, END_TXN -> false;
-            default -> true;
+            case INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, DESCRIBE_TRANSACTIONS,
+                LIST_TRANSACTIONS -> transactions;
+            default -> !transactions;
         };
     }
 
@@ -492,6 +496,169 @@ public class Recorder {
         send(3, r);
     }
 
+    // ---- transactions, as their own coordinator sees them ----
+    static long pid = -1;
+    static short epoch = -1;
+
+    static void init(int version, String id, int timeout, long pid, int epoch) throws Exception {
+        InitProducerIdResponseData r = got(send(version, new InitProducerIdRequestData().setTransactionalId(id)
+            .setTransactionTimeoutMs(timeout).setProducerId(pid).setProducerEpoch((short) epoch)));
+        if (r.errorCode() == 0) {
+            Recorder.pid = r.producerId();
+            Recorder.epoch = r.producerEpoch();
+        }
+    }
+
+    static void add(int version, boolean verify, String id, long pid, int epoch, String topic, Integer... partitions) throws Exception {
+        AddPartitionsToTxnRequestData.AddPartitionsToTxnTopicCollection topics = new AddPartitionsToTxnRequestData.AddPartitionsToTxnTopicCollection();
+        topics.add(new AddPartitionsToTxnRequestData.AddPartitionsToTxnTopic().setName(topic).setPartitions(List.of(partitions)));
+        AddPartitionsToTxnRequestData r = new AddPartitionsToTxnRequestData();
+        if (version < 4) {
+            r.setV3AndBelowTransactionalId(id).setV3AndBelowProducerId(pid).setV3AndBelowProducerEpoch((short) epoch).setV3AndBelowTopics(topics);
+        } else {
+            r.transactions().add(new AddPartitionsToTxnRequestData.AddPartitionsToTxnTransaction().setTransactionalId(id)
+                .setProducerId(pid).setProducerEpoch((short) epoch).setVerifyOnly(verify).setTopics(topics));
+        }
+        send(version, r);
+    }
+
+    static void addOffsets(int version, String id, long pid, int epoch, String group) throws Exception {
+        send(version, new AddOffsetsToTxnRequestData().setTransactionalId(id).setProducerId(pid).setProducerEpoch((short) epoch).setGroupId(group));
+    }
+
+    static void end(int version, String id, long pid, int epoch, boolean commit) throws Exception {
+        EndTxnResponseData r = got(send(version, new EndTxnRequestData().setTransactionalId(id).setProducerId(pid).setProducerEpoch((short) epoch).setCommitted(commit)));
+        if (r.errorCode() == 0 && version >= 5) {
+            Recorder.pid = r.producerId();
+            Recorder.epoch = r.producerEpoch();
+        }
+        settle();
+    }
+
+    /** Lets the markers be written. */
+    static void settle() throws Exception {
+        Thread.sleep(300);
+        out.println("settle");
+    }
+
+    static void look(String... ids) throws Exception {
+        send(0, new DescribeTransactionsRequestData().setTransactionalIds(List.of(ids)));
+    }
+
+    static void listTxns(List<String> states, List<Long> pids, long duration) throws Exception {
+        send(1, new ListTransactionsRequestData().setStateFilters(states).setProducerIdFilters(pids).setDurationFilter(duration));
+    }
+
+    static void transactionalIds() throws Exception {
+        coordinator((byte) 0, "g");
+        note("refused");
+        init(5, "", 60_000, -1, -1);
+        init(5, "a", 0, -1, -1);
+        init(5, "a", 900_001, -1, -1);
+        add(3, false, "a", 0, 0, "t", 0);
+        addOffsets(3, "a", 0, 0, "g");
+        end(5, "a", 0, 0, true);
+        end(4, "a", 0, 0, true);
+        look("a", "");
+        note("born");
+        do {
+            init(5, "a", 60_000, -1, -1);
+        } while (epoch < 0 || pid < 0);
+        look("a");
+        listTxns(List.of(), List.of(), -1);
+        note("ended without having begun");
+        end(5, "a", pid, epoch, true);
+        end(4, "a", pid, epoch, true);
+        end(4, "a", pid, epoch, false);
+        end(5, "a", pid, epoch, false);
+        note("begun");
+        add(3, false, "", pid, epoch, "t", 0);
+        add(3, false, "a", pid + 9, epoch, "t", 0);
+        add(3, false, "a", pid, epoch - 1, "t", 0);
+        add(3, false, "a", pid, epoch + 1, "t", 0);
+        add(1, false, "a", pid, epoch - 1, "t", 0);
+        add(3, false, "a", pid, epoch, "t", 0, 1);
+        add(3, false, "a", pid, epoch, "t", 0);
+        add(3, false, "a", pid, epoch, "u", 0);
+        add(4, true, "a", pid, epoch, "t", 0);
+        add(5, true, "a", pid, epoch, "u", 1);
+        add(5, true, "a", pid + 1, epoch, "u", 1);
+        add(5, true, "a", pid, epoch - 1, "u", 1);
+        add(5, true, "b", pid, epoch, "u", 1);
+        look("a");
+        listTxns(List.of("Ongoing", "Nonsense"), List.of(), -1);
+        listTxns(List.of("Empty"), List.of(), -1);
+        listTxns(List.of(), List.of(pid), -1);
+        listTxns(List.of(), List.of(pid + 1), -1);
+        listTxns(List.of(), List.of(), 1_000_000);
+        end(5, "a", pid, epoch - 1, true);
+        end(5, "a", pid + 1, epoch, true);
+        end(1, "a", pid, epoch - 1, true);
+        note("committed, with the bump of version 2");
+        short before = epoch;
+        end(5, "a", pid, before, true);
+        look("a");
+        note("asked again");
+        end(5, "a", pid, before, true);
+        end(5, "a", pid, before, false);
+        end(5, "a", pid, epoch, true);
+        end(5, "a", pid, epoch, false);
+        end(4, "a", pid, epoch, true);
+        end(4, "a", pid, epoch, false);
+        note("partitions added by a broker, and aborted");
+        add(5, false, "a", pid, epoch, "t", 1);
+        before = epoch;
+        end(5, "a", pid, before, false);
+        end(5, "a", pid, before, false);
+        end(5, "a", pid, before, true);
+        note("offsets added, and ended as old clients do");
+        addOffsets(3, "a", pid, epoch, "g");
+        look("a");
+        end(4, "a", pid, epoch, true);
+        look("a");
+        end(4, "a", pid, epoch, true);
+        end(4, "a", pid, epoch, false);
+        add(3, false, "a", pid, epoch, "t", 0);
+        end(3, "a", pid, epoch, false);
+        note("a producer goes on after an error");
+        long p = pid;
+        short e = epoch;
+        init(5, "a", 50_000, p, e);
+        init(5, "a", 50_000, p, e);
+        init(5, "a", 50_000, p, e - 1);
+        init(3, "a", 50_000, p, e - 1);
+        init(5, "a", 50_000, p + 5, e);
+        init(5, "a", 40_000, -1, -1);
+        init(5, "a", 40_000, p, e + 1);
+        note("another one takes over in the middle of a transaction");
+        add(3, false, "a", pid, epoch, "t", 0);
+        init(5, "a", 40_000, -1, -1);
+        settle();
+        look("a");
+        init(5, "a", 40_000, -1, -1);
+        add(5, false, "a", pid, epoch, "t", 0);
+        p = pid;
+        e = epoch;
+        init(5, "a", 40_000, p, e);
+        settle();
+        init(5, "a", 40_000, p, e);
+        init(5, "a", 40_000, p, e + 1);
+        note("time runs out");
+        init(4, "b", 1_000, -1, -1);
+        p = pid;
+        e = epoch;
+        add(3, false, "b", p, e, "t", 0, 1);
+        sleep(1_600);
+        settle();
+        look("b");
+        add(3, false, "b", p, e, "t", 0);
+        end(5, "b", p, e, true);
+        end(3, "b", p, e, true);
+        init(5, "b", 1_000, p, e);
+        init(5, "b", 1_000, -1, -1);
+        listTxns(List.of(), List.of(), -1);
+    }
+
     static void records(Path dir) throws Exception {
         note("the log");
         FileRecords log = FileRecords.open(dir.resolve("00000000000000000000.log").toFile(), false);
@@ -513,10 +680,11 @@ public class Recorder {
         host = args[0].split(":")[0];
         port = Integer.parseInt(args[0].split(":")[1]);
         out = new PrintWriter(new FileWriter(args[2]), true);
-        if (args.length > 3) {
+        if (args[3].equals("log")) {
             records(Path.of(args[1]));
             return;
         }
+        transactions = args[3].equals("txn");
         coordinator((byte) 0, "one");
         coordinator((byte) 1, "x");
         MetadataResponseData md = got(quietly(12, new MetadataRequestData().setTopics(null)));
@@ -524,6 +692,11 @@ public class Recorder {
             ids.put(t.name(), t.topicId());
         }
         for (String t : List.of("t", "u")) out.println("topic " + t + " " + topicId(t));
+        if (transactions) {
+            transactionalIds();
+            records(Path.of(args[1]));
+            System.exit(0);
+        }
         oneMember();
         three();
         statics();

@@ -1,0 +1,1 @@
+//! The rules of transactions, one by one, and laws that hold whatever happens.
