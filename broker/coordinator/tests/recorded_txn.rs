@@ -208,7 +208,7 @@ fn record(line: &str) -> TxnRecord {
 /// A record without its times, and with its partitions in order.
 fn timeless(record: TxnRecord) -> TxnRecord {
     match record {
-        TxnRecord::Txn { key, value: Some(mut value) } => {
+        TxnRecord::Txn { key, value: Some(mut value), version } => {
             value.transaction_last_update_timestamp_ms = 0;
             value.transaction_start_timestamp_ms = value.transaction_start_timestamp_ms.min(0);
             for topic in value.transaction_partitions.iter_mut().flatten() {
@@ -217,7 +217,7 @@ fn timeless(record: TxnRecord) -> TxnRecord {
             if let Some(topics) = &mut value.transaction_partitions {
                 topics.sort_by(|a, b| a.topic.cmp(&b.topic));
             }
-            TxnRecord::Txn { key, value: Some(value) }
+            TxnRecord::Txn { key, value: Some(value), version }
         }
         other => other,
     }
@@ -293,7 +293,7 @@ fn records_are_written_as_kafka_writes_them() {
     let mut count = 0;
     for line in log.lines() {
         let words: Vec<&str> = line.split(' ').collect();
-        let (key, value) = record(line).encode(2).expect("it fits").expect("a key and value");
+        let (key, value) = record(line).encode().expect("it fits").expect("a key and value");
         assert_eq!(key, bytes(words[3]));
         assert_eq!(value, (words[4] != "-").then(|| bytes(words[4])), "{line}");
         count += 1;

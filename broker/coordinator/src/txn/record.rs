@@ -16,6 +16,8 @@ pub enum TxnRecord {
         key: TransactionLogKey,
         /// What it is.
         value: Option<TransactionLogValue>,
+        /// The version in which the value is written.
+        version: i16,
     },
     /// A record of a type or version this machine does not know: skipped, and counted.
     Unknown {
@@ -44,27 +46,30 @@ impl TxnRecord {
         let key = TxnKey::decode(key)?;
         let value = value.map(|value| key.decode_value(value)).transpose()?;
         let TxnKey::TransactionLog(key) = key;
+        let version = value.as_ref().map_or(0, |(_, version)| *version);
         let value = value.map(|(TxnValue::TransactionLog(value), _)| value);
-        Ok(Self::Txn { key, value })
+        Ok(Self::Txn { key, value, version })
     }
 
-    /// The record's key and value as the log holds them, `None` for what is unknown;
-    /// `transaction_version` is the level of the feature.
+    /// The record's key and value as the log holds them, `None` for what is unknown.
     ///
     /// # Errors
-    /// When a value does not fit its field.
-    pub fn encode(
-        &self,
-        transaction_version: i16,
-    ) -> Result<Option<(Bytes, Option<Bytes>)>, EncodeError> {
-        let Self::Txn { key, value } = self else { return Ok(None) };
-        let version = i16::from(transaction_version >= FLEXIBLE_SINCE);
-        let value = value.clone().map(|value| TxnValue::from(value).encode(version)).transpose()?;
+    /// When a value does not fit its field, or its version.
+    pub fn encode(&self) -> Result<Option<(Bytes, Option<Bytes>)>, EncodeError> {
+        let Self::Txn { key, value, version } = self else { return Ok(None) };
+        let value =
+            value.clone().map(|value| TxnValue::from(value).encode(*version)).transpose()?;
         Ok(Some((TxnKey::from(key.clone()).encode()?, value)))
     }
 
-    /// A record of a transactional id.
-    pub(crate) fn of(id: &str, value: Option<TransactionLogValue>) -> Self {
-        Self::Txn { key: TransactionLogKey { transactional_id: id.to_owned() }, value }
+    /// A record of a transactional id, written as brokers of this level of the feature
+    /// `transaction.version` do.
+    pub(crate) fn of(
+        id: &str,
+        value: Option<TransactionLogValue>,
+        transaction_version: i16,
+    ) -> Self {
+        let version = i16::from(transaction_version >= FLEXIBLE_SINCE);
+        Self::Txn { key: TransactionLogKey { transactional_id: id.to_owned() }, value, version }
     }
 }

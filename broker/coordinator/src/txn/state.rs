@@ -27,7 +27,7 @@ impl TxnState {
     }
 
     pub(crate) fn apply(&mut self, record: &TxnRecord) {
-        let TxnRecord::Txn { key, value } = record else {
+        let TxnRecord::Txn { key, value, .. } = record else {
             self.skipped = self.skipped.saturating_add(1);
             return;
         };

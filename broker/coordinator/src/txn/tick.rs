@@ -7,7 +7,6 @@ use std::sync::Arc;
 use ottla_machine::{Decision, Mono, Time};
 
 use super::TxnMachine;
-use super::record::TxnRecord;
 use super::rules::Live;
 use super::settings::TxnSettings;
 use super::state::TxnState;
@@ -103,7 +102,7 @@ impl TxnWaits {
                 break;
             }
             if is_expired(txn, time.wall_ms, &self.settings) {
-                decision.records.push(TxnRecord::of(id, None));
+                decision.records.push(self.record(id, None));
                 self.forget(id);
                 expired += 1;
             }

@@ -80,7 +80,7 @@ impl TxnWaits {
         }
         let done = rules::complete(&live, time.wall_ms);
         self.note(&id, &live, &done);
-        decision.records.push(TxnRecord::of(&id, Some(done.txn.value())));
+        decision.records.push(self.record(&id, Some(&done)));
         let waiting = self.take_parked(&id);
         self.advance(id, Some(done), waiting, time, &mut decision);
         decision
@@ -110,6 +110,11 @@ impl TxnWaits {
                 (Arc::clone(id), Some(Live { txn: txn.clone(), last_epoch }))
             }
         }
+    }
+
+    /// The record of what an id is from here on, or that it is no more.
+    pub(super) fn record(&self, id: &str, live: Option<&Live>) -> TxnRecord {
+        TxnRecord::of(id, live.map(|live| live.txn.value()), self.settings.version)
     }
 
     fn circumstances(&self, time: Time, version: i16) -> Circumstances<'_> {
@@ -157,12 +162,12 @@ impl TxnWaits {
         decision: &mut Decision<TxnMachine>,
     ) -> Live {
         self.note(id, &before, &next);
-        decision.records.push(TxnRecord::of(id, Some(next.txn.value())));
+        decision.records.push(self.record(id, Some(&next)));
         if next.txn.status.is_ending() {
             if next.txn.partitions.is_empty() {
                 let done = rules::complete(&next, time.wall_ms);
                 self.note(id, &next, &done);
-                decision.records.push(TxnRecord::of(id, Some(done.txn.value())));
+                decision.records.push(self.record(id, Some(&done)));
                 next = done;
             } else {
                 decision.effects.push(markers(id, &next));
@@ -234,6 +239,12 @@ impl TxnWaits {
                 decision.replies.push((asked.ticket, busy_answer(&asked.request)));
             }
         }
+    }
+
+    /// How many requests wait for markers.
+    #[cfg(test)]
+    pub(super) fn parked(&self) -> usize {
+        self.parked.values().map(Vec::len).sum()
     }
 
     /// When the first parked request must be answered.

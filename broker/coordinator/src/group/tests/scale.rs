@@ -12,6 +12,7 @@ const GROUPS: usize = 10_000;
 const MEMBERS: usize = 1_000;
 
 /// Runs `act`, prints what it took, and gives the microseconds of one operation.
+#[allow(clippy::disallowed_methods, clippy::print_stdout)] // Only tests may.
 fn measured(name: &str, operations: usize, act: impl FnOnce()) -> f64 {
     let start = Instant::now();
     act();

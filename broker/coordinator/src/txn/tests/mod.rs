@@ -1,1 +1,5 @@
 //! The rules of transactions, one by one, and laws that hold whatever happens.
+
+mod harness;
+mod laws;
+mod rules;
