@@ -207,7 +207,8 @@ impl Parser<'_> {
 
     fn warn(&mut self, raw: &Raw) {
         let mut found = Vec::new();
-        for (key, given) in raw {
+        // What nobody wrote needs no warning: the embedded default is not the operator's.
+        for (key, given) in raw.iter().filter(|(_, given)| given.place != Place::Default) {
             let place = self.place(&given.place);
             let warning = match catalog::broker_keys().find(|spec| spec.name == key) {
                 Some(spec) => standing_warning(spec, &given.value, place),

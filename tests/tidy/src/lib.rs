@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod text;
 #[cfg(test)]
 mod walls;

@@ -18,7 +18,7 @@ keys! {
     NUM_IO_THREADS: i32 = "num.io.threads",
         .default("8").min(1).high().cluster_wide().no_effect(why::THREADS);
     /// How long this node waits for the answer to a request that it sent to another node.
-    REQUEST_TIMEOUT_MS: i32 = "request.timeout.ms", .default("30000").high();
+    REQUEST_TIMEOUT_MS: i32 = "request.timeout.ms", .default("30000").high().planned(why::NODES);
     /// Whether a client that asks for a missing topic's metadata, and allows it, gets the topic
     /// created.
     AUTO_CREATE_TOPICS_ENABLE: bool = "auto.create.topics.enable", .default("true").high();
@@ -54,10 +54,10 @@ keys! {
         .default("true").planned(why::REPL);
     /// How often a broker tells the controller that it lives.
     BROKER_HEARTBEAT_INTERVAL_MS: i32 = "broker.heartbeat.interval.ms",
-        .default("2000").planned(why::NODES);
+        .default("2000");
     /// How long the controller hears nothing from a broker before it fences it.
     BROKER_SESSION_TIMEOUT_MS: i32 = "broker.session.timeout.ms",
-        .default("9000").planned(why::NODES);
+        .default("9000");
     /// How long a starting broker tries to register before it gives up.
     INITIAL_BROKER_REGISTRATION_TIMEOUT_MS: i32 = "initial.broker.registration.timeout.ms",
         .default("60000").planned(why::NODES);

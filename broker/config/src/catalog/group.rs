@@ -8,7 +8,8 @@ keys! {
     /// Most text that may go with a committed offset.
     OFFSET_METADATA_MAX_BYTES: i32 = "offset.metadata.max.bytes", .default("4096").high();
     /// Bytes read at once when committed offsets are loaded.
-    OFFSETS_LOAD_BUFFER_SIZE: i32 = "offsets.load.buffer.size", .default("5242880").min(1).high();
+    OFFSETS_LOAD_BUFFER_SIZE: i32 = "offsets.load.buffer.size", .default("5242880").min(1).high()
+        .no_effect(why::LOADING);
     /// Replicas of the topic of committed offsets, when it is created.
     OFFSETS_TOPIC_REPLICATION_FACTOR: i16 = "offsets.topic.replication.factor",
         .default("3").min(1).high();
@@ -19,14 +20,16 @@ keys! {
     OFFSETS_TOPIC_SEGMENT_BYTES: i32 = "offsets.topic.segment.bytes",
         .default("104857600").min(1).high();
     /// Codec of that topic's batches, by number: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
-    OFFSETS_TOPIC_COMPRESSION_CODEC: i32 = "offsets.topic.compression.codec", .default("0").high();
+    OFFSETS_TOPIC_COMPRESSION_CODEC: i32 = "offsets.topic.compression.codec", .default("0").high()
+        .planned(why::CODEC);
     /// How long committed offsets of an empty group stay.
     OFFSETS_RETENTION_MINUTES: i32 = "offsets.retention.minutes", .default("10080").min(1).high();
     /// How often such offsets are looked for.
     OFFSETS_RETENTION_CHECK_INTERVAL_MS: i64 = "offsets.retention.check.interval.ms",
         .default("600000").min(1).high();
     /// How long a commit may wait for its replicas.
-    OFFSETS_COMMIT_TIMEOUT_MS: i32 = "offsets.commit.timeout.ms", .default("5000").min(1).high();
+    OFFSETS_COMMIT_TIMEOUT_MS: i32 = "offsets.commit.timeout.ms", .default("5000").min(1).high()
+        .planned(why::REPL);
     /// Shortest session timeout that a member of a classic group may ask for.
     GROUP_MIN_SESSION_TIMEOUT_MS: i32 = "group.min.session.timeout.ms", .default("6000");
     /// Longest session timeout that a member of a classic group may ask for.
@@ -37,7 +40,7 @@ keys! {
     GROUP_MAX_SIZE: i32 = "group.max.size", .default("2147483647").min(1);
     /// How long the coordinator gathers records before it writes them; -1 adapts to the load.
     GROUP_COORDINATOR_APPEND_LINGER_MS: i32 = "group.coordinator.append.linger.ms",
-        .default("-1").min(-1);
+        .default("-1").min(-1).planned(why::LINGER);
     /// Largest buffer that Kafka's coordinator keeps for reuse.
     GROUP_COORDINATOR_CACHED_BUFFER_MAX_BYTES: i32 = "group.coordinator.cached.buffer.max.bytes",
         .default("1048588").min(524_288).cluster_wide().no_effect(why::BUFFERS);
@@ -50,7 +53,8 @@ keys! {
     /// Group protocols that are offered.
     GROUP_COORDINATOR_REBALANCE_PROTOCOLS: Names = "group.coordinator.rebalance.protocols",
         .default("classic,consumer,streams")
-        .valid(Valid::Distinct(&["consumer", "classic", "share", "streams"], Emptiness::Refused));
+        .valid(Valid::Distinct(&["consumer", "classic", "share", "streams"], Emptiness::Refused))
+        .planned(why::CONSUMER);
     /// Session timeout of a consumer group's members.
     GROUP_CONSUMER_SESSION_TIMEOUT_MS: i32 = "group.consumer.session.timeout.ms",
         .default("45000").min(1).planned(why::CONSUMER);

@@ -33,9 +33,9 @@ keys! {
     NUM_REPLICA_ALTER_LOG_DIRS_THREADS: Option<i32> = "num.replica.alter.log.dirs.threads",
         .high().no_effect(why::THREADS);
     /// Requests that may wait to be worked on before sockets are left unread.
-    QUEUED_MAX_REQUESTS: i32 = "queued.max.requests", .default("500").min(1).high();
-    /// Bytes of requests that may be in memory before sockets are left unread; -1 takes a share
-    /// of the machine's memory.
+    QUEUED_MAX_REQUESTS: i32 = "queued.max.requests", .default("500").min(1).high()
+        .no_effect(why::COUNT);
+    /// Bytes of requests that may be in memory before sockets are left unread; -1 is 512 MiB.
     QUEUED_MAX_REQUEST_BYTES: i64 = "queued.max.request.bytes", .default("-1");
     /// Connections the system keeps waiting for a listener to accept them.
     SOCKET_LISTEN_BACKLOG_SIZE: i32 = "socket.listen.backlog.size", .default("50").min(1);
@@ -47,10 +47,10 @@ keys! {
     SOCKET_SEND_BUFFER_BYTES: i32 = "socket.send.buffer.bytes", .default("102400").high();
     /// Longest time this node gives a connection that it opens, after repeated failures.
     SOCKET_CONNECTION_SETUP_TIMEOUT_MAX_MS: i64 = "socket.connection.setup.timeout.max.ms",
-        .default("30000");
+        .default("30000").planned(why::NODES);
     /// Time this node first gives a connection that it opens.
     SOCKET_CONNECTION_SETUP_TIMEOUT_MS: i64 = "socket.connection.setup.timeout.ms",
-        .default("10000");
+        .default("10000").planned(why::NODES);
     /// How long a silent connection is kept.
     CONNECTIONS_MAX_IDLE_MS: i64 = "connections.max.idle.ms", .default("600000");
     /// Longest time a SASL session lives before the client must authenticate again; 0 is for

@@ -12,7 +12,8 @@ keys! {
     LOG_DIRS: Option<Names> = "log.dirs", .valid(Valid::Distinct(&[], Emptiness::Refused)).high();
     /// Log directories that get no new partitions; `*` is all of them.
     CORDONED_LOG_DIRS: Names = "cordoned.log.dirs",
-        .default("").valid(Valid::Distinct(&[], Emptiness::Allowed)).per_broker();
+        .default("").valid(Valid::Distinct(&[], Emptiness::Allowed)).per_broker()
+        .planned(why::CORDON);
     /// How long a broker that cannot report a failed directory goes on before it stops.
     LOG_DIR_FAILURE_TIMEOUT_MS: i64 = "log.dir.failure.timeout.ms",
         .default("30000").min(1).low().planned(why::REPL);
@@ -55,7 +56,7 @@ keys! {
         .default("134217728").cluster_wide();
     /// Memory that compaction copies through, over all its threads.
     LOG_CLEANER_IO_BUFFER_SIZE: i32 = "log.cleaner.io.buffer.size",
-        .default("524288").min(0).cluster_wide();
+        .default("524288").min(0).cluster_wide().no_effect(why::CLEANER);
     /// How full the memory for keys may get.
     LOG_CLEANER_IO_BUFFER_LOAD_FACTOR: f64 = "log.cleaner.io.buffer.load.factor",
         .default("0.9").cluster_wide();
@@ -101,7 +102,7 @@ keys! {
     LOG_PREALLOCATE: bool = "log.preallocate", .default("false").cluster_wide();
     /// How long after the start the background work on logs begins.
     LOG_INITIAL_TASK_DELAY_MS: i64 = "log.initial.task.delay.ms",
-        .default("30000").min(0).low().internal();
+        .default("30000").min(0).low().internal().no_effect(why::FIRST_ROUND);
     /// Whether a record's time is the one that its producer gave, or the time of its append.
     LOG_MESSAGE_TIMESTAMP_TYPE: Text = "log.message.timestamp.type",
         .default("CreateTime").valid(Valid::OneOf(&["CreateTime", "LogAppendTime"])).cluster_wide();

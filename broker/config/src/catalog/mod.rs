@@ -58,10 +58,21 @@ pub(crate) mod why {
     pub(crate) const REPORTERS: &str = "Java reporters cannot be loaded; `/metrics` and \
                                         `/jolokia` are always there";
     pub(crate) const STARTUP: &str = "the start has no step that waits without an end";
+    pub(crate) const COUNT: &str = "requests are bounded by their bytes, over all connections and \
+                                    for each of them";
+    pub(crate) const LOADING: &str = "a coordinator's log is read in pieces of a fixed size";
+    pub(crate) const OWN_LIMITS: &str = "the metadata log keeps limits of its own";
+    pub(crate) const CLEANER: &str = "compaction copies through memory of a fixed size";
+    pub(crate) const FIRST_ROUND: &str = "the first round begins 30 seconds after the start";
     pub(crate) const BUFFERS: &str = "buffers of appends are not kept";
     pub(crate) const JCA: &str = "it chooses among a JVM's cryptography, and there is no JVM";
     pub(crate) const KERBEROS: &str = "Kerberos (GSSAPI) is not offered";
 
+    pub(crate) const METRICS: &str = "windowed metrics";
+    pub(crate) const TELEMETRY: &str = "client telemetry (KIP-714)";
+    pub(crate) const CORDON: &str = "keeping new partitions off log directories";
+    pub(crate) const CODEC: &str = "compression of a coordinator's records";
+    pub(crate) const LINGER: &str = "gathering a coordinator's writes";
     pub(crate) const REPL: &str = "replication between nodes";
     pub(crate) const NODES: &str = "clusters of several nodes";
     pub(crate) const TIER: &str = "tiered storage";

@@ -15,7 +15,8 @@ keys! {
     CONTROLLER_LISTENER_NAMES: Names = "controller.listener.names",
         .required().valid(Valid::Distinct(&[], Emptiness::Refused)).high();
     /// How long a broker waits for an answer of the controller.
-    CONTROLLER_SOCKET_TIMEOUT_MS: i32 = "controller.socket.timeout.ms", .default("30000");
+    CONTROLLER_SOCKET_TIMEOUT_MS: i32 = "controller.socket.timeout.ms", .default("30000")
+        .planned(why::NODES);
     /// Voters of the metadata quorum, as `id@host:port` entries, when they are fixed.
     CONTROLLER_QUORUM_VOTERS: Names = "controller.quorum.voters",
         .default("").valid(Valid::Voters).high();
@@ -27,7 +28,7 @@ keys! {
         .default("1000").min(0).high();
     /// How long a member hears nothing of the leader before it looks for another.
     CONTROLLER_QUORUM_FETCH_TIMEOUT_MS: i32 = "controller.quorum.fetch.timeout.ms",
-        .default("2000").min(0).high();
+        .default("2000").min(0).high().planned(why::NODES);
     /// Longest pause between two elections that found no leader.
     CONTROLLER_QUORUM_ELECTION_BACKOFF_MAX_MS: i32 = "controller.quorum.election.backoff.max.ms",
         .default("1000").min(0).high().planned(why::NODES);
@@ -76,14 +77,14 @@ keys! {
     /// How often an idle controller writes an empty record, so that members know how current
     /// they are; 0 turns it off.
     METADATA_MAX_IDLE_INTERVAL_MS: i32 = "metadata.max.idle.interval.ms",
-        .default("500").min(0).low();
+        .default("500").min(0).low().planned(why::NODES);
     /// Segment size of the metadata log for tests, below the limit of the public key.
     INTERNAL_METADATA_LOG_SEGMENT_BYTES: Option<i32> = "internal.metadata.log.segment.bytes",
-        .low().internal();
+        .low().internal().no_effect(why::OWN_LIMITS);
     /// Largest batch of metadata records.
     INTERNAL_METADATA_MAX_BATCH_SIZE_IN_BYTES: i32 = "internal.metadata.max.batch.size.in.bytes",
-        .default("8388608").low().internal();
+        .default("8388608").low().internal().no_effect(why::OWN_LIMITS);
     /// How long a dropped file of the metadata log stays.
     INTERNAL_METADATA_DELETE_DELAY_MILLIS: i64 = "internal.metadata.delete.delay.millis",
-        .default("60000").low().internal();
+        .default("60000").low().internal().no_effect(why::OWN_LIMITS);
 }

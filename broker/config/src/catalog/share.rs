@@ -96,7 +96,7 @@ keys! {
         .default("0").high().planned(why::SHARE);
     /// Least replicas in sync of the topic of share state.
     SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR: i16 = "share.coordinator.state.topic.min.isr",
-        .default("2").min(1).high();
+        .default("2").min(1).high().planned(why::SHARE);
     /// Partitions of that topic.
     SHARE_COORDINATOR_STATE_TOPIC_NUM_PARTITIONS: i32 = "share.coordinator.state.topic.num.partitions",
         .default("50").min(1).high().planned(why::SHARE);
@@ -105,7 +105,7 @@ keys! {
         .default("300000").min(1).low().internal().planned(why::SHARE);
     /// Replicas of that topic, when it is created.
     SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR: i16 = "share.coordinator.state.topic.replication.factor",
-        .default("3").min(1).high();
+        .default("3").min(1).high().planned(why::SHARE);
     /// Segment size of that topic.
     SHARE_COORDINATOR_STATE_TOPIC_SEGMENT_BYTES: i32 = "share.coordinator.state.topic.segment.bytes",
         .default("104857600").min(1).high().planned(why::SHARE);

@@ -5,7 +5,7 @@ use crate::catalog::{keys, why};
 keys! {
     /// Longest timeout that a producer may ask for its transactions.
     TRANSACTION_MAX_TIMEOUT_MS: i32 = "transaction.max.timeout.ms",
-        .default("900000").min(1).high();
+        .default("900000").min(1).high().planned(why::TXN);
     /// How long a transactional id without a transaction is remembered.
     TRANSACTIONAL_ID_EXPIRATION_MS: i32 = "transactional.id.expiration.ms",
         .default("604800000").min(1).high().planned(why::TXN);
@@ -14,13 +14,13 @@ keys! {
         .default("5242880").min(1).high().planned(why::TXN);
     /// Least replicas in sync of the topic of transactions.
     TRANSACTION_STATE_LOG_MIN_ISR: i32 = "transaction.state.log.min.isr",
-        .default("2").min(1).high();
+        .default("2").min(1).high().planned(why::TXN);
     /// Partitions of that topic; not to be changed afterwards.
     TRANSACTION_STATE_LOG_NUM_PARTITIONS: i32 = "transaction.state.log.num.partitions",
         .default("50").min(1).high().planned(why::TXN);
     /// Replicas of that topic, when it is created.
     TRANSACTION_STATE_LOG_REPLICATION_FACTOR: i16 = "transaction.state.log.replication.factor",
-        .default("3").min(1).high();
+        .default("3").min(1).high().planned(why::TXN);
     /// Segment size of that topic.
     TRANSACTION_STATE_LOG_SEGMENT_BYTES: i32 = "transaction.state.log.segment.bytes",
         .default("104857600").min(1).high().planned(why::TXN);
