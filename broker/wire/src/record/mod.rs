@@ -9,6 +9,8 @@ mod compression;
 mod control;
 mod crc;
 mod error;
+#[cfg(feature = "testing")]
+pub mod fuzz;
 mod header;
 mod inspect;
 mod legacy;

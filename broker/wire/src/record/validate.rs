@@ -258,8 +258,9 @@ struct Findings<'r> {
     now_ms: i64,
     count: i32,
     base_timestamp: i64,
-    /// Timestamp of every record when the batch says that a broker set it.
-    broker_time: Option<i64>,
+    /// Whether the batch says that a broker set its timestamps. What counts all the same are
+    /// the records' own, since a topic with the producer's time takes the mark away.
+    by_broker: bool,
     earliest: i64,
     latest: i64,
     max_timestamp: i64,
@@ -269,13 +270,12 @@ struct Findings<'r> {
 impl<'r> Findings<'r> {
     /// What the header claims.
     fn new(header: &BatchHeader, rules: &'r AppendRules, now_ms: i64) -> Self {
-        let by_broker = header.timestamp_type() == TimestampType::LogAppendTime;
         Self {
             rules,
             now_ms,
             count: header.records_count,
             base_timestamp: header.base_timestamp,
-            broker_time: by_broker.then_some(header.max_timestamp),
+            by_broker: header.timestamp_type() == TimestampType::LogAppendTime,
             earliest: now_ms.saturating_sub(rules.before_max_ms),
             latest: now_ms.saturating_add(rules.after_max_ms),
             max_timestamp: header.max_timestamp,
@@ -288,7 +288,7 @@ impl<'r> Findings<'r> {
         let by_producer = self.rules.timestamp_type == TimestampType::CreateTime;
         self.rules.compressed_records == CompressedRecords::Checked
             || self.rules.keys == Keys::Required
-            || self.broker_time.is_some()
+            || self.by_broker
             || self.max_timestamp < NO_TIMESTAMP
             || by_producer && (self.max_timestamp > self.latest || self.earliest > 0)
     }
@@ -299,8 +299,8 @@ impl<'r> Findings<'r> {
         self.offsets_count_up = summary.offsets_count_up;
         let first = self.base_timestamp.checked_add(summary.earliest);
         let last = self.base_timestamp.checked_add(summary.latest);
-        match (first, last, self.broker_time) {
-            (Some(first), Some(last), None)
+        match (first, last, self.by_broker) {
+            (Some(first), Some(last), false)
                 if first >= self.earliest
                     && last <= self.latest
                     && !(summary.keyless && self.rules.keys == Keys::Required) =>
@@ -316,8 +316,7 @@ impl<'r> Findings<'r> {
     fn judge_each(&mut self, section: Section<'_>) -> Result<(), Rejection> {
         let (mut max_timestamp, mut records, mut total) = (NO_TIMESTAMP, Vec::new(), 0);
         let judge = |index, shape: Shape| {
-            let own = self.base_timestamp.wrapping_add(shape.timestamp_delta);
-            let timestamp = self.broker_time.unwrap_or(own);
+            let timestamp = self.base_timestamp.wrapping_add(shape.timestamp_delta);
             max_timestamp = max_timestamp.max(timestamp);
             if let Some(fault) = self.judge(timestamp, shape) {
                 total += 1;
@@ -343,7 +342,7 @@ impl<'r> Findings<'r> {
             let latest = self.now_ms.wrapping_add(self.rules.after_max_ms);
             (!allowed).then_some(RecordFault::Timestamp { timestamp, offset, earliest, latest })
         } else {
-            self.broker_time.map(|_| RecordFault::TimestampType { timestamp, offset })
+            self.by_broker.then_some(RecordFault::TimestampType { timestamp, offset })
         }
     }
 
