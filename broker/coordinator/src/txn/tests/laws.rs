@@ -127,6 +127,10 @@ impl World {
 
     fn hear(&mut self) {
         for client in &mut self.clients {
+            if client.init.is_some() {
+                // A client that starts anew does not listen for the end it asked for before.
+                client.end = None;
+            }
             if let Some(ticket) = client.init
                 && self.shard.replies.contains_key(&ticket)
             {
