@@ -139,7 +139,7 @@ pub(crate) fn name() -> TopicPartition {
 
 pub(crate) const FRESH: Start = Start {
     shutdown: Shutdown::Unclean,
-    recovery_point: 0,
+    recovery_point: Some(0),
     log_start: 0,
     high_watermark: 0,
     now_ms: 1000,

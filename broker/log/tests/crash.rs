@@ -56,7 +56,7 @@ fn reopen(
 ) -> Result<(Log, LoadReport), LogError> {
     let start = Start {
         shutdown: Shutdown::Unclean,
-        recovery_point,
+        recovery_point: Some(recovery_point),
         log_start,
         high_watermark: 0,
         now_ms: 0,
@@ -469,7 +469,7 @@ fn wrong_and_missing_indexes() {
                 let start = Start {
                     shutdown,
                     // As if all were flushed: closed segments are not looked at.
-                    recovery_point: end,
+                    recovery_point: Some(end),
                     log_start: 0,
                     high_watermark: 0,
                     now_ms: 0,

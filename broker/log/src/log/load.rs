@@ -38,8 +38,8 @@ pub enum Shutdown {
 pub struct Start {
     /// How it was left.
     pub shutdown: Shutdown,
-    /// Everything below is flushed; 0 when unknown.
-    pub recovery_point: i64,
+    /// Everything below is flushed; `None` when that is unknown.
+    pub recovery_point: Option<i64>,
     /// The log start offset; 0 when unknown.
     pub log_start: i64,
     /// The high watermark; 0 when unknown.
@@ -260,13 +260,14 @@ impl Loading<'_> {
             }
             segments.push(Segment::create(Arc::clone(self.place), start, FileState::Live));
             (end, producers, snapshots) = (start, Producers::at(start), Vec::new());
+            epochs.clear();
         }
         start = start.min(end);
         epochs.truncate_from_end(end);
         epochs.truncate_from_start(start);
         let high_watermark = self.from.high_watermark.clamp(start, end);
         producers.forget_replicated(high_watermark);
-        let recovery_point = if clean { end } else { self.from.recovery_point.clamp(start, end) };
+        let recovery_point = if clean { end } else { self.flushed().clamp(start, end) };
         let since_entry = match segments.last() {
             Some(active) if active.size() > 0 => active.bytes_since_entry()?,
             _ => 0,
@@ -283,6 +284,10 @@ impl Loading<'_> {
             since_entry,
         };
         Ok((parts, report))
+    }
+
+    fn flushed(&self) -> i64 {
+        self.from.recovery_point.unwrap_or(0)
     }
 
     /// The epochs by the checkpoint; when it is damaged, by the batches.
@@ -368,7 +373,7 @@ impl Loading<'_> {
         epochs: &mut Epochs,
         report: &mut LoadReport,
     ) -> Result<(i64, Producers, Vec<i64>)> {
-        let first = super::read::floor(segments, self.from.recovery_point);
+        let first = super::read::floor(segments, self.flushed());
         let Some(base) = segments.get(first).map(|s| s.base_offset) else {
             return Ok((start, Producers::at(start), snapshots));
         };
@@ -395,6 +400,7 @@ impl Loading<'_> {
             // What was lost with the power leaves a gap in front of segments that were not. Only
             // compaction makes gaps otherwise, and flushes what it has looked at.
             let gap = segments.get(index).is_some_and(|next| next.base_offset != end)
+                && self.from.recovery_point.is_some()
                 && !self.settings.cleanup.compacts();
             if checked.cut > 0 || gap {
                 report.removed_segments += segments.len() - index;

@@ -209,7 +209,7 @@ fn open_log(
     };
     let start = Start {
         shutdown: Shutdown::Unclean,
-        recovery_point: flushed,
+        recovery_point: Some(flushed),
         log_start: 0,
         high_watermark: 0,
         now_ms: (options.clock)(),
