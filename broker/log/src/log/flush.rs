@@ -51,13 +51,17 @@ impl Log {
             segment.flush(if last { Growth::Active } else { Growth::Complete })?;
         }
         self.write_epochs(Durability::Flushed)?;
-        let dir = self.dir();
-        let new_files = segments.iter().any(|s| s.base_offset >= from) || from == 0;
-        if new_files {
-            self.disk().sync_dir(&dir).map_err(DiskError::at("flush", &dir))?;
+        if segments.iter().any(|s| s.base_offset >= from) || from == 0 {
+            self.sync_dir()?;
         }
         self.note_flushed(up_to, now_ms);
         Ok(self.recovery_point())
+    }
+
+    /// Makes names of files survive a power loss.
+    pub(super) fn sync_dir(&self) -> Result<()> {
+        let dir = self.dir();
+        Ok(self.disk().sync_dir(&dir).map_err(DiskError::at("flush", &dir))?)
     }
 
     /// Says that everything below `up_to` was flushed.

@@ -45,6 +45,9 @@ impl Log {
         for segment in gone.iter().rev() {
             self.bury(std::slice::from_ref(segment), now_ms)?;
         }
+        if !gone.is_empty() {
+            self.sync_dir()?;
+        }
         self.segments.store(Arc::new(kept.to_vec()));
         if let Some(active) = kept.last() {
             // The cut itself is to be flushed, although what it left was flushed before: else
@@ -74,6 +77,7 @@ impl Log {
             self.bury(std::slice::from_ref(segment), now_ms)?;
         }
         self.replace_active(writer, offset, now_ms, &[])?;
+        self.sync_dir()?;
         // Of the list only the new segment stays.
         let new = self.segments.load().last().cloned();
         self.segments.store(Arc::new(new.into_iter().collect()));

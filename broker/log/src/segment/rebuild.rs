@@ -154,7 +154,12 @@ impl Segment {
         self.times.truncate(keep, &self.open_times())?;
         self.txns.truncate(offset, &self.open_txns())?;
         self.publish(position);
-        self.log_file()?.truncate(position).map_err(self.failed("truncate", names::LOG))?;
+        let file = self.log_file()?;
+        file.truncate(position).map_err(self.failed("truncate", names::LOG))?;
+        if position == 0 {
+            // Nothing is left whose flush would take the cut along.
+            file.sync_data().map_err(self.failed("flush", names::LOG))?;
+        }
         *self.largest.lock() = Largest::Unknown;
         self.largest()?;
         Ok(())
