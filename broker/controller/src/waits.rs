@@ -14,6 +14,8 @@ pub(crate) struct Contact {
     pub(crate) at: Mono,
     /// The last offset of the metadata log that the broker said it has applied.
     pub(crate) metadata_offset: i64,
+    /// Whether it was really heard of since this controller came to power.
+    pub(crate) heard: bool,
     /// The offset at which its controlled shutdown moved the last leaders away.
     pub(crate) shutdown_offset: Option<i64>,
 }
@@ -57,7 +59,7 @@ impl Waits {
 
     pub(crate) fn touch(&mut self, broker: i32, epoch: i64, at: Mono, metadata_offset: i64) {
         let kept = self.contact(broker, epoch).and_then(|c| c.shutdown_offset);
-        let contact = Contact { epoch, at, metadata_offset, shutdown_offset: kept };
+        let contact = Contact { epoch, at, metadata_offset, heard: true, shutdown_offset: kept };
         self.contacts.insert(broker, contact);
     }
 
@@ -83,7 +85,14 @@ impl Waits {
         self.contacts.retain(|id, c| image.broker(*id).is_some_and(|b| b.epoch == c.epoch));
         for broker in image.brokers().filter(|b| !b.fenced) {
             if self.contact(broker.id, broker.epoch).is_none() {
-                self.touch(broker.id, broker.epoch, now, -1);
+                let contact = Contact {
+                    epoch: broker.epoch,
+                    at: now,
+                    metadata_offset: -1,
+                    heard: false,
+                    shutdown_offset: None,
+                };
+                self.contacts.insert(broker.id, contact);
             }
         }
     }

@@ -120,7 +120,8 @@ fn check(
     check_features(image, offered.collect())
 }
 
-/// Refuses a second process under the id of one that is alive, unless that one is on its way out.
+/// Refuses a second process under the id of one that is alive, unless that one is on its way out. The broker of this
+/// very node, not heard of yet, cannot be alive in another process: nothing is gained by waiting for its session.
 fn check_incarnation(
     existing: &BrokerRegistration,
     waits: &Waits,
@@ -129,7 +130,9 @@ fn check_incarnation(
 ) -> Result<(), ApiError> {
     let alive = waits.has_session(existing.id, existing.epoch, now);
     let same = existing.incarnation_id == request.incarnation_id;
-    if alive && !same && !existing.in_controlled_shutdown {
+    let contact = waits.contact(existing.id, existing.epoch);
+    let own = existing.id == waits.settings().node_id && contact.is_some_and(|c| !c.heard);
+    if alive && !same && !own && !existing.in_controlled_shutdown {
         return Err(ApiError::new(
             ErrorCode::DUPLICATE_BROKER_REGISTRATION,
             "Another broker is registered with that broker id. If the broker was recently restarted this should \

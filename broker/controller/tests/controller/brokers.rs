@@ -326,3 +326,19 @@ fn leadership_goes_back_to_preferred_replicas() {
     rig.tick();
     assert_eq!(partition(&rig).leader, 2);
 }
+
+#[test]
+fn the_broker_of_the_controllers_own_node_need_not_wait_for_its_old_session() {
+    let rig = Rig::with_brokers(&[1, 2]);
+    let settings = rig.waits.settings().clone();
+    assert_eq!(settings.node_id, 1);
+    let mut next = Rig::inactive(settings);
+    next.state = rig.state.clone();
+    next.now = 500_000;
+    assert_eq!(next.ask(Command::Activate { bootstrap: Vec::new() }), Reply::Activated);
+    let refused = ErrorCode::DUPLICATE_BROKER_REGISTRATION;
+    assert_eq!(next.register(registration(2, 7)).error_code, refused);
+    assert!(next.register(registration(1, 7)).error_code.is_none());
+    next.beat(1);
+    assert_eq!(next.register(registration(1, 8)).error_code, refused, "a second one is foreign");
+}
