@@ -3,11 +3,15 @@
 use crate::state::State;
 use ottla_metadata::{ApplyError, Image};
 use ottla_wire::schema::metadata::{
-    AbortTransactionRecord, BeginTransactionRecord, EndTransactionRecord, MetadataRecord,
+    AbortTransactionRecord, BeginTransactionRecord, EndTransactionRecord, EntityData,
+    MetadataRecord,
 };
 
-/// The most records of one batch in the log. A decision with more is written as a transaction of several.
+/// The most records of one batch in the log, but for a transaction.
 pub const MAX_RECORDS_PER_BATCH: usize = 10_000;
+
+/// The most bytes of a transaction, by estimate: with room to spare below what one batch of the log may have.
+const MAX_TRANSACTION_BYTES: usize = 6 << 20;
 
 /// Records decided so far for one command. Each is applied to an image of the draft's own at once, so that later
 /// parts of the same command see it.
@@ -75,14 +79,20 @@ impl<'a> Draft<'a> {
         *self = Self { fault: self.fault.take(), ..Self::new(self.state) };
     }
 
-    /// The records; a transaction when they are more than one batch holds. An error means that what was decided
-    /// does not fit the state, so that nothing may be written.
-    pub(crate) fn finish(self) -> Result<Vec<MetadataRecord>, ApplyError> {
+    /// The records of the decision. An error means that what was decided does not fit the state, or is too large for
+    /// one batch where it must be one, so that nothing may be written.
+    pub(crate) fn finish(self, atomicity: Atomicity) -> Result<Vec<MetadataRecord>, Refused> {
         if let Some(fault) = self.fault {
-            return Err(fault);
+            return Err(Refused::Misfit(fault));
         }
-        let can = self.image.features().version().has_transactions();
-        if self.records.len() <= MAX_RECORDS_PER_BATCH || !can {
+        if self.records.len() <= MAX_RECORDS_PER_BATCH || atomicity == Atomicity::Each {
+            return Ok(self.records);
+        }
+        let size: usize = self.records.iter().map(size_of_record).sum();
+        if size > MAX_TRANSACTION_BYTES {
+            return Err(Refused::TooLarge);
+        }
+        if !self.image.features().version().has_transactions() {
             return Ok(self.records);
         }
         let begin = BeginTransactionRecord { name: None };
@@ -94,7 +104,52 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Cuts the records of a decision into batches as the log takes them.
+/// Whether a reader may see a part of a decision without the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Atomicity {
+    /// It must see all or nothing.
+    All,
+    /// Each record stands for itself, as when many partitions get new leaders.
+    Each,
+}
+
+/// Why a decision is not written.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// A record does not fit: a fault of this software.
+    Misfit(ApplyError),
+    /// It is more than one request may ask for.
+    TooLarge,
+}
+
+/// A little more than the bytes a record takes in the log.
+fn size_of_record(record: &MetadataRecord) -> usize {
+    const FRAME: usize = 48;
+    match record {
+        MetadataRecord::Config(r) => {
+            FRAME + r.resource_name.len() + r.name.len() + r.value.as_ref().map_or(0, String::len)
+        }
+        MetadataRecord::Partition(r) => {
+            FRAME + 32 + 4 * (r.replicas.len() + r.isr.len()) + 16 * r.directories.len()
+        }
+        MetadataRecord::Topic(r) => FRAME + r.name.len(),
+        MetadataRecord::AccessControlEntry(r) => {
+            FRAME + r.resource_name.len() + r.principal.len() + r.host.len()
+        }
+        MetadataRecord::ClientQuota(r) => {
+            let part = |e: &EntityData| {
+                e.entity_type.len() + e.entity_name.as_ref().map_or(0, String::len)
+            };
+            FRAME + r.key.len() + r.entity.iter().map(part).sum::<usize>()
+        }
+        MetadataRecord::UserScramCredential(r) => FRAME + 160 + r.name.len() + r.salt.len(),
+        _ => 4 * FRAME,
+    }
+}
+
+/// Cuts the records of a decision into the batches to write, in this order. A transaction is one batch whatever its
+/// length, so that no log ends within one.
 pub fn batches(records: &[MetadataRecord]) -> impl Iterator<Item = &[MetadataRecord]> {
-    records.chunks(MAX_RECORDS_PER_BATCH)
+    let whole = matches!(records.first(), Some(MetadataRecord::BeginTransaction(_)));
+    records.chunks(if whole { records.len() } else { MAX_RECORDS_PER_BATCH })
 }

@@ -5,7 +5,7 @@ use crate::activate::activate;
 use crate::brokers;
 use crate::command::{Command, Reply};
 use crate::configs;
-use crate::draft::Draft;
+use crate::draft::{Atomicity, Draft, Refused};
 use crate::error::ApiError;
 use crate::features::update_features;
 use crate::partitions;
@@ -48,6 +48,7 @@ impl Machine for Controller {
     ) -> Decision<Self> {
         let mut draft = Draft::new(state);
         waits.watch(state.image(), time.mono);
+        let atomicity = atomicity(&command);
         let mut again = None;
         let reply = match command {
             Command::Tick => {
@@ -61,13 +62,9 @@ impl Machine for Controller {
         let expiry = waits.next_expiry(draft.image());
         let wake_at = [again, expiry, waits.balance_at].into_iter().flatten().min();
         let wake_at = wake_at.map(|at| at.max(time.mono));
-        let (records, reply) = match draft.finish() {
+        let (records, reply) = match draft.finish(atomicity) {
             Ok(records) => (records, reply),
-            Err(fault) => {
-                debug_assert!(false, "a decision does not fit the state: {fault}");
-                let error = ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR);
-                (Vec::new(), reply.map(|_| Reply::Failed(error)))
-            }
+            Err(why) => (Vec::new(), reply.map(|_| Reply::Failed(refusal(why)))),
         };
         let replies = reply.map(|reply| (ticket, reply)).into_iter().collect();
         Decision { records, replies, effects: Vec::new(), wake_at }
@@ -75,6 +72,36 @@ impl Machine for Controller {
 
     fn apply(state: &mut State, record: &MetadataRecord) {
         state.apply(record);
+    }
+}
+
+/// Whether the records of a command must be seen all at once. Those that choose leaders are many, and each stands
+/// for itself.
+fn atomicity(command: &Command) -> Atomicity {
+    match command {
+        Command::Tick
+        | Command::RegisterBroker(_)
+        | Command::BrokerHeartbeat(_)
+        | Command::UnregisterBroker(_)
+        | Command::ElectLeaders(_)
+        | Command::AlterPartition(_)
+        | Command::AlterPartitionReassignments(_)
+        | Command::AssignReplicasToDirs(_)
+        | Command::DeleteTopics(_) => Atomicity::Each,
+        _ => Atomicity::All,
+    }
+}
+
+fn refusal(why: Refused) -> ApiError {
+    match why {
+        Refused::TooLarge => {
+            let text = "The request asks for more than fits one batch of the metadata log.";
+            ApiError::new(ErrorCode::POLICY_VIOLATION, text)
+        }
+        Refused::Misfit(fault) => {
+            debug_assert!(false, "a decision does not fit the state: {fault}");
+            ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR)
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use ottla_controller::{Command, Controller, Reply, Settings, State, Waits};
+use ottla_controller::{Command, Controller, Reply, Settings, State, Waits, batches};
 use ottla_machine::{Machine, Mono, Ticket};
 use ottla_metadata::MetadataVersion;
 use ottla_quorum::{Leadership, Proposal, Quorum, Role};
@@ -34,7 +34,7 @@ struct Request {
 }
 
 struct Underway {
-    proposal: Option<Proposal>,
+    proposals: Vec<Proposal>,
     replies: Vec<(oneshot::Sender<Outcome>, Reply)>,
     term: u64,
 }
@@ -198,11 +198,10 @@ impl Runner {
         let version = version_for(&active.state, &decision.records);
         decision.records.iter().for_each(|record| Controller::apply(&mut active.state, record));
 
-        let proposal = if decision.records.is_empty() {
-            None
-        } else {
-            match self.start.quorum.propose(active.epoch, version, decision.records).await {
-                Ok(proposal) => Some(proposal),
+        let mut proposals = Vec::new();
+        for batch in batches(&decision.records) {
+            match self.start.quorum.propose(active.epoch, version, batch.to_vec()).await {
+                Ok(proposal) => proposals.push(proposal),
                 Err(error) => {
                     warn!(%error, "the metadata log refused a proposal");
                     self.active = None;
@@ -212,11 +211,11 @@ impl Runner {
                     return;
                 }
             }
-        };
+        }
         // The controller parks nothing: what it answers is this command.
         let own = decision.replies.into_iter().find(|(t, _)| *t == ticket).map(|(_, reply)| reply);
         let replies = reply.zip(own).into_iter().collect();
-        let underway = Underway { proposal, replies, term: self.term };
+        let underway = Underway { proposals, replies, term: self.term };
         // Its other end lives as long as this one.
         let _ = self.underway.send(underway).await;
     }
@@ -235,11 +234,10 @@ fn version_for(state: &State, records: &[MetadataRecord]) -> MetadataVersion {
 
 /// Lets replies go in the order of decisions, each when its records are committed.
 async fn answer_in_order(mut outgoing: mpsc::Receiver<Underway>, failed: watch::Sender<u64>) {
-    while let Some(Underway { proposal, replies, term }) = outgoing.recv().await {
+    while let Some(Underway { proposals, replies, term }) = outgoing.recv().await {
         let mut lost = *failed.borrow() >= term;
-        if let Some(proposal) = proposal
-            && let Err(error) = proposal.await
-        {
+        for proposal in proposals {
+            let Err(error) = proposal.await else { continue };
             warn!(%error, "a decision of the controller was not committed");
             failed.send_if_modified(|highest| {
                 let newer = *highest < term;

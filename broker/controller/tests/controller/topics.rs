@@ -220,7 +220,7 @@ fn many_partitions_are_one_transaction() {
     assert!(matches!(log[0], MetadataRecord::BeginTransaction(_)));
     assert!(matches!(log[10_002], MetadataRecord::EndTransaction(_)));
     assert_eq!(rig.image().partition_count(), 10_000);
-    assert_eq!(ottla_controller::batches(log).count(), 2);
+    assert_eq!(ottla_controller::batches(log).count(), 1, "a transaction is one batch");
     assert_eq!(rig.replayed().image(), rig.image());
 }
 
@@ -389,4 +389,22 @@ fn a_broker_with_several_directories_chooses_itself() {
     rig.create(topic("a", 1, 1));
     let p = rig.image().topic_named("a").and_then(|t| t.partition(0)).expect("the partition");
     assert_eq!(*p.directories, [directory::UNASSIGNED]);
+}
+
+#[test]
+fn a_request_for_more_than_one_batch_holds_is_refused() {
+    let mut rig = Rig::with_brokers(&[1]);
+    let (from, state) = (rig.log.len(), rig.image().clone());
+    let long = format!("{}:1", "0".repeat(32_000));
+    let throttled = "leader.replication.throttled.replicas";
+    let many: Vec<_> = (0..300)
+        .map(|n| with_config(topic(&format!("t{n}"), 33, 1), throttled, Some(&long)))
+        .collect();
+    let request = CreateTopicsRequest { topics: many, ..Default::default() };
+    match rig.ask(Command::CreateTopics(request)) {
+        Reply::Failed(error) => assert_eq!(error.code, ErrorCode::POLICY_VIOLATION),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(rig.log.len(), from);
+    assert_eq!(rig.image(), &state);
 }
