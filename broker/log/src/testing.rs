@@ -13,10 +13,12 @@ use crate::log::{AppendBatch, LeaderAppend, LoadReport, Log, Shared, Shutdown, S
 use crate::producers::{MarkerRule, Origin};
 use crate::settings::LogSettings;
 
+pub(crate) type KeyValue = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What a batch is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Make {
-    pub(crate) records: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    pub(crate) records: Vec<KeyValue>,
     pub(crate) timestamp: i64,
     pub(crate) producer_id: i64,
     pub(crate) epoch: i16,

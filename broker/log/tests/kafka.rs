@@ -61,8 +61,10 @@ fn log(dir: &LogDir, topic: &str) -> Arc<Log> {
     dir.get(&TopicPartition::new(topic, 0), DirKind::Current).expect("log")
 }
 
-/// All records: offset, key, value.
-fn records(log: &Log) -> Vec<(i64, Option<Vec<u8>>, Option<Vec<u8>>)> {
+/// Offset, key, value.
+type Record = (i64, Option<Vec<u8>>, Option<Vec<u8>>);
+
+fn records(log: &Log) -> Vec<Record> {
     let (mut at, mut out) = (log.start_offset(), Vec::new());
     while let Some(slice) = log.read(at, 1 << 20, i64::MAX, AtLeast::OneBatch).expect("read").slice
     {

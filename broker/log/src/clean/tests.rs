@@ -52,8 +52,11 @@ fn clean(log: &Log, point: Option<i64>, now_ms: i64) -> CleanReport {
     cleaner.clean(log, &dirt, now_ms, &mut Free).expect("clean").expect("not stopped")
 }
 
-/// Offset, key and value of all records of clients, and the number of batches.
-fn records(log: &Log) -> (Vec<(i64, Vec<u8>, Option<Vec<u8>>)>, usize) {
+/// Offset, key and value.
+type Record = (i64, Vec<u8>, Option<Vec<u8>>);
+
+/// All records of clients, and the number of batches.
+fn records(log: &Log) -> (Vec<Record>, usize) {
     let all = read_all(log, i64::MAX);
     let (mut at, mut out, mut batches) = (0, Vec::new(), 0);
     while let Parsed::Batch(batch) = Batch::parse(&all[at..]) {
@@ -76,7 +79,7 @@ fn records(log: &Log) -> (Vec<(i64, Vec<u8>, Option<Vec<u8>>)>, usize) {
 }
 
 fn keys(log: &Log) -> Vec<String> {
-    let one = |(_, k, v): &(i64, Vec<u8>, Option<Vec<u8>>)| {
+    let one = |(_, k, v): &Record| {
         let value = v.as_ref().map_or("-".into(), |v| String::from_utf8_lossy(v));
         format!("{}={value}", String::from_utf8_lossy(k))
     };

@@ -66,7 +66,7 @@ pub fn recover_all(
             .map(|dir| (dir, scope.spawn(|| recover(dir, threads, now_ms, wanted))))
             .collect();
         for (dir, thread) in running {
-            let report = thread.join().unwrap_or_else(|_| Err(LogError::Closed));
+            let report = thread.join().unwrap_or(Err(LogError::Closed));
             reports.insert(dir.path().to_path_buf(), report);
         }
     });
