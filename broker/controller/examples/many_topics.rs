@@ -1,7 +1,8 @@
 //! How long it takes to decide and apply many topics, one request each, and to bring a node down and up again.
 //! Run with `cargo run --release -p ottla-controller --example many_topics [TOPICS] [PARTITIONS_PER_TOPIC]`.
 
-#![allow(clippy::print_stdout)]
+// It measures, and tells.
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use ottla_controller::{Command, Controller, Reply, Settings, State, Waits, bootstrap_records};
 use ottla_machine::{Machine, Mono, Ticket, Time};

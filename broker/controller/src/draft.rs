@@ -69,11 +69,6 @@ impl<'a> Draft<'a> {
         self.image = self.state.committed_image().clone();
     }
 
-    /// Whether nothing was decided yet.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Forgets what was decided, as a request asks that only wants to know whether it could be done.
     pub(crate) fn discard(&mut self) {
         *self = Self { fault: self.fault.take(), ..Self::new(self.state) };

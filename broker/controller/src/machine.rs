@@ -8,7 +8,7 @@ use crate::configs;
 use crate::draft::{Atomicity, Draft, Refused};
 use crate::error::ApiError;
 use crate::features::update_features;
-use crate::partitions;
+use crate::partitions::{self, Chore, do_chore};
 use crate::producer_ids::allocate_producer_ids;
 use crate::quotas::alter_client_quotas;
 use crate::scram::alter_user_scram_credentials;
@@ -60,7 +60,7 @@ impl Machine for Controller {
             command => Some(answer(&mut draft, waits, time, command)),
         };
         let expiry = waits.next_expiry(draft.image());
-        let wake_at = [again, expiry, waits.balance_at].into_iter().flatten().min();
+        let wake_at = [again, expiry, waits.next_chore()].into_iter().flatten().min();
         let wake_at = wake_at.map(|at| at.max(time.mono));
         let (records, reply) = match draft.finish(atomicity) {
             Ok(records) => (records, reply),
@@ -110,27 +110,17 @@ fn tick(draft: &mut Draft<'_>, waits: &mut Waits, now: Mono) -> bool {
     if brokers::fence_silent(draft, waits, now) {
         return true;
     }
-    if !draft.is_empty() {
-        return false;
-    }
-    let Some(every) = waits.settings().rebalance_every_ms else {
-        waits.balance_at = None;
-        return false;
-    };
-    match waits.balance_at {
-        Some(at) if at <= now => {
-            waits.balance_at = Some(now.plus_ms(every));
-            partitions::balance(draft, waits.settings()) && {
-                waits.balance_at = Some(now);
-                true
-            }
-        }
-        Some(_) => false,
-        None => {
-            waits.balance_at = Some(now.plus_ms(every));
-            false
+    let settings = waits.settings();
+    let chores = [
+        (Chore::Balance, settings.rebalance_every_ms),
+        (Chore::ElectUncleanly, Some(settings.unclean_every_ms)),
+    ];
+    for (chore, every_ms) in chores {
+        if waits.is_due(chore, every_ms, now) && do_chore(draft, waits.settings(), chore) {
+            waits.go_on(chore, now);
         }
     }
+    false
 }
 
 fn answer(draft: &mut Draft<'_>, waits: &mut Waits, time: Time, command: Command) -> Reply {

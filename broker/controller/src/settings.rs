@@ -19,6 +19,9 @@ pub struct Settings {
     /// How often leadership goes back to preferred replicas, in milliseconds; `None` is never
     /// (`auto.leader.rebalance.enable`, `leader.imbalance.check.interval.seconds`).
     pub rebalance_every_ms: Option<u64>,
+    /// How often partitions without a leader get one that may lack records, where their topics allow it, in
+    /// milliseconds (`unclean.leader.election.interval.ms`).
+    pub unclean_every_ms: u64,
     /// Whether topics can be deleted (`delete.topic.enable`).
     pub delete_topics: DeleteTopics,
     /// The whole configuration of the node, under the dynamic settings of now: what topics inherit, and what
@@ -51,6 +54,7 @@ impl Settings {
             let seconds = config.get(keys::LEADER_IMBALANCE_CHECK_INTERVAL_SECONDS);
             u64::try_from(seconds).unwrap_or(0).max(1).saturating_mul(1000)
         });
+        let unclean = config.get(keys::UNCLEAN_LEADER_ELECTION_INTERVAL_MS);
         let delete = config.get(keys::DELETE_TOPIC_ENABLE);
         let replication = config.get(keys::DEFAULT_REPLICATION_FACTOR);
         let timeout = config.get(keys::BROKER_SESSION_TIMEOUT_MS);
@@ -61,6 +65,7 @@ impl Settings {
             default_replication: i16::try_from(replication).unwrap_or(i16::MAX),
             session_timeout_ms: u64::try_from(timeout).unwrap_or(0),
             rebalance_every_ms: rebalance,
+            unclean_every_ms: u64::try_from(unclean).unwrap_or(0).max(1),
             delete_topics: if delete { DeleteTopics::Allowed } else { DeleteTopics::Refused },
             broker: Arc::new(config.clone()),
         }

@@ -1,5 +1,6 @@
 //! What a restart of the controller may lose.
 
+use crate::partitions::Chore;
 use crate::rng::Rng;
 use crate::settings::Settings;
 use ottla_machine::Mono;
@@ -26,7 +27,7 @@ pub struct Waits {
     settings: Settings,
     pub(crate) rng: Rng,
     contacts: BTreeMap<i32, Contact>,
-    pub(crate) balance_at: Option<Mono>,
+    chores: BTreeMap<Chore, Mono>,
 }
 
 impl Default for Waits {
@@ -39,7 +40,7 @@ impl Waits {
     /// Waits with these settings and this seed, which must be from a good source: topic ids come of it.
     #[must_use]
     pub fn new(settings: Settings, seed: [u64; 4]) -> Self {
-        Self { settings, rng: Rng::new(seed), contacts: BTreeMap::new(), balance_at: None }
+        Self { settings, rng: Rng::new(seed), contacts: BTreeMap::new(), chores: BTreeMap::new() }
     }
 
     /// The settings.
@@ -111,6 +112,29 @@ impl Waits {
             silent.map(|b| (self.contact(b.id, b.epoch).map(|c| c.at), b.id)).collect();
         silent.sort_unstable();
         silent.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Whether a chore is due; if so, or if it was never thought of, it is put off by `every_ms` from now.
+    pub(crate) fn is_due(&mut self, chore: Chore, every_ms: Option<u64>, now: Mono) -> bool {
+        let Some(every_ms) = every_ms else {
+            self.chores.remove(&chore);
+            return false;
+        };
+        let due = self.chores.get(&chore).is_some_and(|at| *at <= now);
+        if due || !self.chores.contains_key(&chore) {
+            self.chores.insert(chore, now.plus_ms(every_ms));
+        }
+        due
+    }
+
+    /// Makes a chore due at once, because it was not finished.
+    pub(crate) fn go_on(&mut self, chore: Chore, now: Mono) {
+        self.chores.insert(chore, now);
+    }
+
+    /// When the next chore is due.
+    pub(crate) fn next_chore(&self) -> Option<Mono> {
+        self.chores.values().min().copied()
     }
 
     /// When the next session runs out.

@@ -1,7 +1,8 @@
 //! How long an image of 200,000 partitions takes to build and to publish, and how much memory it holds.
 //! Run with `cargo run --release -p ottla-metadata --example large_image [TOPICS] [PARTITIONS_PER_TOPIC]`.
 
-#![allow(clippy::print_stdout)]
+// It measures, and tells.
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use ottla_metadata::{Image, Loader, MetadataVersion, directory};
 use ottla_wire::Uuid;

@@ -132,28 +132,49 @@ pub(crate) fn update_leaders(
     draft.extend(records.into_iter().map(Into::into));
 }
 
-/// The most partitions whose leadership goes back to the preferred replica at once.
-const MAX_BALANCED: usize = 1_000;
+/// The most partitions that one go of a chore changes.
+const MAX_CHORES: usize = 1_000;
 
-/// Gives leadership back to preferred replicas that can lead. Returns whether there may be more to do.
-pub(crate) fn balance(draft: &mut Draft<'_>, settings: &Settings) -> bool {
+/// What is done of itself from time to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Chore {
+    /// Leadership goes back to preferred replicas that can lead.
+    Balance,
+    /// Partitions without a leader get one that may lack records, in topics that prefer this to none.
+    ElectUncleanly,
+}
+
+/// Does a chore for as many partitions as one go may take. Returns whether there may be more to do.
+pub(crate) fn do_chore(draft: &mut Draft<'_>, settings: &Settings, chore: Chore) -> bool {
     let image = draft.image().clone();
     let mut records: Vec<PartitionChangeRecord> = Vec::new();
     for topic in image.topics_by_id() {
+        let mut rules = None;
         for (id, p) in topic.partitions.iter() {
-            if p.has_preferred_leader() || !image.is_active(p.preferred_leader()) {
+            let due = match chore {
+                Chore::Balance => {
+                    !p.has_preferred_leader() && image.is_active(p.preferred_leader())
+                }
+                Chore::ElectUncleanly => !p.has_leader(),
+            };
+            if !due {
                 continue;
             }
-            if records.len() >= MAX_BALANCED {
-                break;
-            }
-            let rules = LeaderRules::new(&image, settings, topic);
+            let rules = rules.get_or_insert_with(|| LeaderRules::new(&image, settings, topic));
+            let election = match chore {
+                Chore::Balance => Election::Preferred,
+                Chore::ElectUncleanly if rules.unclean() => Election::Unclean,
+                Chore::ElectUncleanly => break,
+            };
             let acceptable = |broker| rules.accepts(p, broker);
             let change = Change::new(p, topic.id, id, &acceptable, rules.of(p));
-            records.extend(rules.build(change.election(Election::Preferred)));
+            records.extend(rules.build(change.election(election)));
+            if records.len() >= MAX_CHORES {
+                draft.extend(records.into_iter().map(Into::into));
+                return true;
+            }
         }
     }
-    let more = records.len() >= MAX_BALANCED;
     draft.extend(records.into_iter().map(Into::into));
-    more
+    false
 }

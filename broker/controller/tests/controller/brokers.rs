@@ -6,6 +6,7 @@ use ottla_metadata::{MetadataVersion, NO_LEADER, Partition, Recovery};
 use ottla_wire::api::allocate_producer_ids::*;
 use ottla_wire::api::broker_heartbeat::*;
 use ottla_wire::api::controller_registration::*;
+use ottla_wire::api::incremental_alter_configs::*;
 use ottla_wire::api::unregister_broker::*;
 use ottla_wire::schema::metadata::{BeginTransactionRecord, MetadataRecord};
 use ottla_wire::{ErrorCode, Uuid};
@@ -319,12 +320,44 @@ fn leadership_goes_back_to_preferred_replicas() {
     assert_eq!(partition(&rig).leader, 2);
     rig.beat(1);
     rig.tick();
-    // Broker 1 is not in sync yet, so it stays so.
-    rig.now += 400_000;
-    rig.beat(1);
+    let later = |rig: &mut Rig| {
+        rig.now += 400_000;
+        rig.beat(1);
+        rig.beat(2);
+        rig.tick();
+        partition(rig).leader
+    };
+    assert_eq!(later(&mut rig), 2, "broker 1 is not in sync yet");
+    rig.say(2, &[1, 2]);
+    assert_eq!(partition(&rig).leader, 2, "not before it is due");
+    assert_eq!(later(&mut rig), 1);
+}
+
+#[test]
+fn a_topic_may_prefer_an_unclean_leader_to_none() {
+    let mut rig = Rig::with_brokers(&[1, 2]);
+    let t = common::assigned("t", &[(0, &[1, 2])]);
+    rig.create(t);
+    rig.say(1, &[1]);
+    rig.tick();
+    rig.now += 60_000;
     rig.beat(2);
     rig.tick();
-    assert_eq!(partition(&rig).leader, 2);
+    assert_eq!(partition(&rig).leader, NO_LEADER);
+    let configs = vec![AlterableConfig {
+        name: "unclean.leader.election.enable".into(),
+        config_operation: 0,
+        value: Some("true".into()),
+    }];
+    let resource_name = "t".to_owned();
+    let resources = vec![AlterConfigsResource { resource_type: 2, resource_name, configs }];
+    let request = IncrementalAlterConfigsRequest { resources, validate_only: false };
+    rig.ask(Command::IncrementalAlterConfigs(request));
+    rig.now += 400_000;
+    rig.beat(2);
+    rig.tick();
+    let p = partition(&rig);
+    assert_eq!((p.leader, p.isr.as_slice(), p.recovery), (2, &[2][..], Recovery::Recovering));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use ottla_controller::{Command, Controller, Reply, Settings, State, Waits, boots
 use ottla_machine::{Machine, Mono, Ticket, Time};
 use ottla_metadata::{Image, MetadataVersion, features};
 use ottla_wire::Uuid;
+use ottla_wire::api::alter_partition::*;
 use ottla_wire::api::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use ottla_wire::api::broker_registration::{
     BrokerRegistrationRequest, BrokerRegistrationResponse, Feature, Listener,
@@ -153,6 +154,38 @@ impl Rig {
         let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
         match self.ask(Command::CreateTopics(request)) {
             Reply::CreateTopics(response) => response.topics,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The leader of partition 0 of the topic `t` says who is in sync.
+    pub(crate) fn say(&mut self, leader: i32, isr: &[i32]) -> AlterPartitionResponsePartitionData {
+        self.say_with(leader, isr, |_| {})
+    }
+
+    pub(crate) fn say_with(
+        &mut self,
+        leader: i32,
+        isr: &[i32],
+        change: impl FnOnce(&mut AlterPartitionRequestPartitionData),
+    ) -> AlterPartitionResponsePartitionData {
+        let topic = self.image().topic_named("t").expect("the topic");
+        let (topic_id, p) = (topic.id, topic.partition(0).expect("the partition").clone());
+        let states =
+            isr.iter().map(|id| BrokerState { broker_id: *id, broker_epoch: self.epoch(*id) });
+        let mut data = AlterPartitionRequestPartitionData {
+            partition_index: 0,
+            leader_epoch: p.leader_epoch,
+            new_isr_with_epochs: states.collect(),
+            partition_epoch: p.partition_epoch,
+            ..AlterPartitionRequestPartitionData::default()
+        };
+        change(&mut data);
+        let topics = vec![AlterPartitionRequestTopicData { topic_id, partitions: vec![data] }];
+        let request =
+            AlterPartitionRequest { broker_id: leader, broker_epoch: self.epoch(leader), topics };
+        match self.ask(Command::AlterPartition(request)) {
+            Reply::AlterPartition(mut r) => r.topics.remove(0).partitions.remove(0),
             other => panic!("{other:?}"),
         }
     }

@@ -66,13 +66,16 @@ fn values_are_set_listed_and_deleted() {
     assert!(alter(&mut rig, TOPIC, "aaa", &[(DELETE, "nonesuch", None)]).0.is_none());
 }
 
+/// Kind and name of a resource, what is asked, and what is said.
+type Case = (i8, &'static str, (i8, &'static str, Option<&'static str>), ErrorCode, &'static str);
+
 #[test]
 fn refusals_have_kafkas_codes_and_words() {
     let mut rig = Rig::with_brokers(&[1]);
     rig.create(topic("aaa", 1, 1));
     use ErrorCode as E;
     let timeout = "consumer.session.timeout.ms";
-    let cases: &[(i8, &str, (i8, &str, Option<&str>), ErrorCode, &str)] = &[
+    let cases: &[Case] = &[
         (
             TOPIC,
             "zzz",

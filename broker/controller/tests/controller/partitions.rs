@@ -21,35 +21,8 @@ fn three() -> Rig {
     rig
 }
 
-/// The leader of partition 0 says who is in sync.
 fn say(rig: &mut Rig, leader: i32, isr: &[i32]) -> AlterPartitionResponsePartitionData {
-    say_with(rig, leader, isr, |_| {})
-}
-
-fn say_with(
-    rig: &mut Rig,
-    leader: i32,
-    isr: &[i32],
-    change: impl FnOnce(&mut AlterPartitionRequestPartitionData),
-) -> AlterPartitionResponsePartitionData {
-    let p = partition(rig);
-    let states = isr.iter().map(|id| BrokerState { broker_id: *id, broker_epoch: rig.epoch(*id) });
-    let mut data = AlterPartitionRequestPartitionData {
-        partition_index: 0,
-        leader_epoch: p.leader_epoch,
-        new_isr_with_epochs: states.collect(),
-        partition_epoch: p.partition_epoch,
-        ..AlterPartitionRequestPartitionData::default()
-    };
-    change(&mut data);
-    let topic_id = rig.image().topic_id("t").expect("the topic");
-    let topics = vec![AlterPartitionRequestTopicData { topic_id, partitions: vec![data] }];
-    let request =
-        AlterPartitionRequest { broker_id: leader, broker_epoch: rig.epoch(leader), topics };
-    match rig.ask(Command::AlterPartition(request)) {
-        Reply::AlterPartition(mut r) => r.topics.remove(0).partitions.remove(0),
-        other => panic!("{other:?}"),
-    }
+    rig.say(leader, isr)
 }
 
 #[test]
@@ -73,7 +46,7 @@ fn what_a_leader_must_not_say_is_refused() {
     use ErrorCode as E;
     let mut code = |leader, isr: &[i32], change: fn(&mut AlterPartitionRequestPartitionData)| {
         let before = partition(&rig);
-        let said = say_with(&mut rig, leader, isr, change).error_code;
+        let said = rig.say_with(leader, isr, change).error_code;
         assert_eq!(partition(&rig), before, "nothing changes");
         said
     };

@@ -7,6 +7,9 @@ use ottla_wire::ErrorCode;
 use ottla_wire::api::alter_client_quotas::*;
 use std::collections::BTreeMap;
 
+/// Types and names.
+type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
+
 fn alter(
     rig: &mut Rig,
     entity: &[(&str, Option<&str>)],
@@ -56,7 +59,7 @@ fn refusals_have_kafkas_words() {
     let ip: &[(&str, Option<&str>)] = &[("ip", Some("10.0.0.1"))];
     let rate = "producer_byte_rate";
     let connections = "connection_creation_rate";
-    let cases: &[(&[(&str, Option<&str>)], &str, f64, &str)] = &[
+    let cases: &[(Entity, &str, f64, &str)] = &[
         (user, rate, 1000.5, "producer_byte_rate cannot be a fractional value."),
         (user, "foo", 1.0, "Invalid configuration key foo"),
         (user, rate, 0.0, "Quota producer_byte_rate must be greater than 0"),
