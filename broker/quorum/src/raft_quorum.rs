@@ -145,7 +145,8 @@ impl RaftQuorum {
         let config = Arc::new(config(options.election_timeout_ms)?);
         let raft = Raft::new(options.node, config, network, LogStore(store.clone()), state_machine);
         let raft: Node = raft.await.map_err(|e| stopped(&e))?;
-        let (leadership, tasks) = watch_leader::start(&raft, &signals, options.snapshots);
+        let (leadership, tasks) =
+            watch_leader::start(&raft, &signals, options.snapshots, options.clock);
         let quorum = Self {
             node: options.node,
             raft,

@@ -81,8 +81,10 @@ struct SinceSnapshot {
 #[derive(Debug)]
 pub(crate) struct Signals {
     pub(crate) publisher: Publisher,
-    /// The highest epoch of which the leader's first entry was applied.
+    /// The highest epoch of which the leader's first entry was applied and is in the published image.
     pub(crate) leader_applied: watch::Sender<i32>,
+    /// An earlier leader began a metadata transaction and did not end it. Known before `leader_applied` says so.
+    pub(crate) orphaned: watch::Sender<bool>,
     /// A snapshot is due.
     pub(crate) snapshot_due: Notify,
     /// When the oldest record that is in no snapshot was applied.
@@ -94,6 +96,7 @@ impl Signals {
         Arc::new(Self {
             publisher: Publisher::new(),
             leader_applied: watch::channel(0).0,
+            orphaned: watch::channel(false).0,
             snapshot_due: Notify::new(),
             unsaved_since: watch::channel(None).0,
         })
@@ -121,6 +124,10 @@ pub(crate) struct StateMachine {
     since: SinceSnapshot,
     policy: SnapshotPolicy,
     timestamp_ms: i64,
+    /// The highest epoch of which the leader's first entry was applied.
+    led: i32,
+    /// An earlier leader began a metadata transaction and did not end it.
+    orphaned: bool,
     signals: Arc<Signals>,
     clock: Clock,
 }
@@ -144,6 +151,8 @@ impl StateMachine {
             since,
             policy,
             timestamp_ms: 0,
+            led: 0,
+            orphaned: false,
             signals,
             clock,
         }
@@ -156,12 +165,8 @@ impl StateMachine {
         let last = place.next_offset - 1;
         match &entry.payload {
             EntryPayload::Blank => {
-                let epoch = entry.log_id.leader_id.term;
-                self.signals.leader_applied.send_if_modified(|e| {
-                    let newer = epoch > *e;
-                    *e = epoch.max(*e);
-                    newer
-                });
+                self.led = self.led.max(entry.log_id.leader_id.term);
+                self.orphaned = self.loader.in_transaction();
             }
             EntryPayload::Membership(membership) => {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
@@ -201,10 +206,22 @@ impl StateMachine {
                 membership: self.membership.clone(),
                 timestamp_ms: self.timestamp_ms,
             };
-            let end = publication.image.provenance().offset + 1;
-            self.store.log().set_high_watermark(end);
             self.signals.publisher.publish(publication);
+            self.orphaned = false;
         }
+        let end = self.loader.image().provenance().offset + 1;
+        self.store.log().set_high_watermark(end);
+        self.signals.orphaned.send_if_modified(|known| {
+            let changed = *known != self.orphaned;
+            *known = self.orphaned;
+            changed
+        });
+        // Only now: a leader decides on the image it finds when it is told that it leads.
+        self.signals.leader_applied.send_if_modified(|e| {
+            let newer = self.led > *e;
+            *e = self.led.max(*e);
+            newer
+        });
         if self.since.first.is_none() && self.since.bytes > 0 {
             self.since.first = Some(Instant::now());
             self.signals.unsaved_since.send_replace(self.since.first);

@@ -21,6 +21,7 @@ use ottla_log::disk::Disk;
 use ottla_log::graveyard::Graveyard;
 use ottla_log::log::AtLeast;
 use ottla_log::{Log, LogError};
+use ottla_wire::Uuid;
 use parking_lot::Mutex;
 
 use crate::Clock;
@@ -54,6 +55,8 @@ pub(crate) struct Store {
     clock: Clock,
     state: Mutex<State>,
     vote: Mutex<QuorumStateFile>,
+    /// The epoch of the last entry at start: no vote is older, even where the file with it is gone.
+    least_epoch: i32,
     flusher: Flusher,
 }
 
@@ -157,7 +160,12 @@ impl Store {
 
     /// The vote that was last saved.
     pub(crate) fn election(&self) -> Option<Election> {
-        self.vote.lock().last()
+        let saved = self.vote.lock().last();
+        if saved.is_some_and(|e| e.epoch >= self.least_epoch) || self.least_epoch == 0 {
+            return saved;
+        }
+        let candidate = NodeKey::new(-1, Uuid::ZERO);
+        Some(Election { epoch: self.least_epoch, candidate, granted: false })
     }
 
     /// Saves a vote, behind all that was appended before it.

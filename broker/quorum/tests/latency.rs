@@ -1,5 +1,8 @@
 //! How long a proposal takes against what the disk takes; printed, and held to a generous bound.
 
+// The figures are what this test is for; they are seen with --nocapture.
+#![allow(clippy::print_stdout)]
+
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ottla_log::disk::real::RealDisk;
 use ottla_metadata::{Image, MetadataVersion};
@@ -12,7 +12,9 @@ use ottla_quorum::{
     Role, SnapshotPolicy, Voter,
 };
 use ottla_wire::Uuid;
-use ottla_wire::schema::metadata::{FeatureLevelRecord, MetadataRecord, TopicRecord};
+use ottla_wire::schema::metadata::{
+    BeginTransactionRecord, FeatureLevelRecord, MetadataRecord, TopicRecord,
+};
 
 fn clock() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -57,10 +59,8 @@ async fn what_was_committed_is_there_after_each_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut expected = Vec::new();
     for round in 0..5u128 {
-        let started = Instant::now();
         let quorum = RaftQuorum::start(options(dir.path()), Alone).await.unwrap();
         let epoch = leader(&quorum).await.epoch;
-        println!("round {round}: leading epoch {epoch} after {:?}", started.elapsed());
         assert_eq!(epoch, round as i32 + 1);
         let names: Vec<_> = image(&quorum).topics().map(|t| t.name.to_string()).collect();
         assert_eq!(names, expected);
@@ -202,4 +202,23 @@ async fn a_snapshot_is_written_when_enough_time_went_by() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), found).await.expect("no snapshot");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_without_an_end_is_aborted_by_the_next_leader() {
+    let dir = tempfile::tempdir().unwrap();
+    let quorum = RaftQuorum::start(options(dir.path()), Alone).await.unwrap();
+    let epoch = leader(&quorum).await.epoch;
+    propose(&quorum, epoch, vec![level(), topic(1)]).await;
+    let begin = BeginTransactionRecord { name: Some("many topics".into()) };
+    propose(&quorum, epoch, vec![begin.into(), topic(2)]).await;
+    let last = propose(&quorum, epoch, vec![topic(3)]).await;
+    assert_eq!(image(&quorum).topic_count(), 1, "it is not seen before its end");
+    assert_eq!(quorum.high_watermark(), last + 1);
+    quorum.shutdown().await.unwrap();
+    let quorum = RaftQuorum::start(options(dir.path()), Alone).await.unwrap();
+    let epoch = leader(&quorum).await.epoch;
+    assert_eq!(image(&quorum).topic_count(), 1);
+    propose(&quorum, epoch, vec![topic(4)]).await;
+    assert_eq!(image(&quorum).topic_count(), 2);
 }

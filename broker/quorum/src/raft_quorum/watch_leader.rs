@@ -6,12 +6,17 @@ use std::time::{Duration, Instant};
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::vote::RaftLeaderId;
+use ottla_wire::schema::metadata::AbortTransactionRecord;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Node;
+use crate::Clock;
+use crate::batch;
+use crate::error::QuorumError;
 use crate::quorum::{Leadership, Role};
 use crate::state_machine::{Signals, SnapshotPolicy};
+use crate::types::CommittedLeaderId;
 use crate::voter::NodeKey;
 
 /// Starts the tasks.
@@ -19,30 +24,44 @@ pub(super) fn start(
     raft: &Node,
     signals: &Arc<Signals>,
     policy: SnapshotPolicy,
+    clock: Clock,
 ) -> (watch::Receiver<Leadership>, Vec<JoinHandle<()>>) {
     let (leadership, reader) = watch::channel(Leadership::default());
-    let follow = tokio::spawn(follow(raft.clone(), signals.clone(), leadership));
+    let follow = tokio::spawn(follow(raft.clone(), signals.clone(), leadership, clock));
     let save = tokio::spawn(save(raft.clone(), signals.clone(), policy.max_interval_ms));
     (reader, vec![follow, save])
 }
 
 /// Publishes who leads. A leader counts as one only when the first entry of its epoch, and so everything before it, is
 /// in its image.
-async fn follow(raft: Node, signals: Arc<Signals>, leadership: watch::Sender<Leadership>) {
+///
+/// A metadata transaction that an earlier leader left open is ended before, or nothing written since would be seen.
+async fn follow(
+    raft: Node,
+    signals: Arc<Signals>,
+    leadership: watch::Sender<Leadership>,
+    clock: Clock,
+) {
     let mut metrics = raft.server_metrics();
     let mut applied = signals.leader_applied.subscribe();
+    let mut orphaned = signals.orphaned.subscribe();
+    let mut aborted_in = 0;
     let me = *raft.node_id();
     loop {
+        let mut abort = false;
         let (now, alone) = {
             let metrics = metrics.borrow_watched();
             let epoch = metrics.vote.leader_id().term();
             let leader = metrics.current_leader;
             let role = if leader != Some(me) || !metrics.vote.is_committed() {
                 Role::Follower
-            } else if *applied.borrow_and_update() >= epoch {
-                Role::Leader
-            } else {
+            } else if *applied.borrow_and_update() < epoch {
                 Role::Elected
+            } else if *orphaned.borrow_and_update() {
+                abort = aborted_in < epoch;
+                Role::Elected
+            } else {
+                Role::Leader
             };
             let membership = metrics.membership_config.membership();
             let members: BTreeSet<NodeKey> = membership.nodes().map(|(key, _)| *key).collect();
@@ -55,11 +74,27 @@ async fn follow(raft: Node, signals: Arc<Signals>, leadership: watch::Sender<Lea
             *known = now;
             changed
         });
+        if abort {
+            aborted_in = now.epoch;
+            if let Err(e) = abort_transaction(&raft, now.epoch, clock()).await {
+                tracing::error!("a metadata transaction of an earlier leader stays open: {e}");
+            }
+        }
         tokio::select! {
             changed = metrics.changed() => if changed.is_err() { return },
             changed = applied.changed() => if changed.is_err() { return },
+            changed = orphaned.changed() => if changed.is_err() { return },
         }
     }
+}
+
+async fn abort_transaction(raft: &Node, epoch: i32, now_ms: i64) -> Result<(), QuorumError> {
+    tracing::warn!(epoch, "aborting the metadata transaction that an earlier leader left open");
+    let reason = Some("its leader is gone".to_owned());
+    let record = AbortTransactionRecord { reason }.into();
+    let batch = batch::encode(&[(record, 0)], now_ms)?;
+    let write = raft.write(batch).with_leader(CommittedLeaderId::new(epoch));
+    write.await.map_err(|e| QuorumError::Stopped(e.to_string()))
 }
 
 /// Has a snapshot written when enough was applied since the last one, or long enough ago.

@@ -83,7 +83,7 @@ impl Store {
             snapshots,
         };
         let flusher = Flusher::start(log.clone(), clock)?;
-        let store = Self {
+        let mut store = Self {
             node,
             disk,
             dir,
@@ -93,9 +93,11 @@ impl Store {
             clock,
             state: Mutex::new(state),
             vote: Mutex::new(vote),
+            least_epoch: 0,
             flusher,
         };
         store.load_index()?;
+        store.least_epoch = store.state.lock().index.last().map_or(0, |id| id.leader_id.term);
         Ok(Opened { store: Arc::new(store), formatted_voters: begin.formatted_voters })
     }
 
@@ -215,7 +217,10 @@ fn open_log(
         now_ms: (options.clock)(),
     };
     let name = TopicPartition::new("__cluster_metadata", 0);
-    identity::write_topic_id(&*options.disk, dir, &Uuid::METADATA_TOPIC.to_string())?;
+    let topic_id = Uuid::METADATA_TOPIC.to_string();
+    if identity::read_topic_id(&*options.disk, dir).ok().flatten() != Some(topic_id.clone()) {
+        identity::write_topic_id(&*options.disk, dir, &topic_id)?;
+    }
     let (log, report) =
         Log::open(&shared, dir.to_owned(), name, Arc::new(settings), &start, &mut Vec::new())?;
     tell(&log, &report, dir);

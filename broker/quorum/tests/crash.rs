@@ -1,14 +1,12 @@
-//! The power goes at each change of the disk in turn: what was acknowledged is there afterwards, and nothing else that
-//! was not proposed.
-
-mod disk;
+//! The process dies, or the power goes, at each change of the disk in turn: what was acknowledged is there afterwards, and
+//! nothing that was not proposed.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use disk::{CrashDisk, Dice};
+use ottla_log::disk::sim::SimDisk;
 use ottla_metadata::MetadataVersion;
 use ottla_quorum::format::{FormatRequest, IfFormatted, InitialQuorum, Unstable, format};
 use ottla_quorum::network::Alone;
@@ -26,9 +24,41 @@ fn metadata_dir() -> PathBuf {
     PathBuf::from("/data")
 }
 
-/// A disk with a formatted node, and the node.
-fn formatted() -> (CrashDisk, NodeKey) {
-    let disk = CrashDisk::new(u64::MAX);
+/// A disk, and the change at which the process on it dies.
+struct Machine {
+    disk: SimDisk,
+    dies_at: u64,
+}
+
+impl Machine {
+    fn dies_after(&mut self, changes: u64) {
+        self.dies_at = self.disk.changes() + changes;
+        self.disk.die_after(changes);
+    }
+
+    fn is_dead(&self) -> bool {
+        self.disk.changes() > self.dies_at
+    }
+
+    /// Begins anew, by chance after a loss of power or with all that was written.
+    fn begin_anew(&mut self, power: Power) {
+        match power {
+            Power::Stays => self.disk.revive(),
+            Power::Goes => self.disk.lose_power(),
+        }
+        self.dies_at = u64::MAX;
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Power {
+    Stays,
+    Goes,
+}
+
+/// A machine with a formatted node, and the node.
+fn formatted(seed: u64) -> (Machine, NodeKey) {
+    let disk = SimDisk::new(seed);
     let request = FormatRequest {
         node_id: 1,
         cluster_id: "cluster".into(),
@@ -45,19 +75,20 @@ fn formatted() -> (CrashDisk, NodeKey) {
     format(&disk, &request, clock()).unwrap();
     let properties =
         ottla_quorum::meta_properties::MetaProperties::read(&disk, &metadata_dir()).unwrap();
-    (disk, NodeKey::new(1, properties.unwrap().directory_id.unwrap()))
+    let node = NodeKey::new(1, properties.unwrap().directory_id.unwrap());
+    (Machine { disk, dies_at: u64::MAX }, node)
 }
 
-fn options(disk: &CrashDisk, node: NodeKey) -> Options {
+fn options(machine: &Machine, node: NodeKey) -> Options {
     Options {
         snapshots: SnapshotPolicy { max_bytes: 1500, max_interval_ms: 0 },
         retention: Retention { bytes: Some(1), ms: Some(0) },
-        ..Options::new(node, Arc::new(disk.clone()), metadata_dir(), clock)
+        ..Options::new(node, Arc::new(machine.disk.clone()), metadata_dir(), clock)
     }
 }
 
 /// Waits until the node leads; `None` when the disk dies before.
-async fn leader(quorum: &RaftQuorum, disk: &CrashDisk) -> Option<i32> {
+async fn leader(quorum: &RaftQuorum, disk: &Machine) -> Option<i32> {
     let mut leadership = quorum.leadership();
     let waiting = async {
         loop {
@@ -76,7 +107,7 @@ async fn leader(quorum: &RaftQuorum, disk: &CrashDisk) -> Option<i32> {
 
 /// Proposes topics until all are there or the disk dies. Returns which were acknowledged and which were proposed.
 async fn work(
-    disk: &CrashDisk,
+    disk: &Machine,
     node: NodeKey,
     topics: std::ops::Range<u128>,
 ) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -106,7 +137,7 @@ async fn work(
     (acknowledged, proposed)
 }
 
-async fn there(disk: &CrashDisk, node: NodeKey, what: &str) -> BTreeSet<String> {
+async fn there(disk: &Machine, node: NodeKey, what: &str) -> BTreeSet<String> {
     let quorum = RaftQuorum::start(options(disk, node), Alone).await;
     let quorum = quorum.unwrap_or_else(|e| panic!("{what}: {e}"));
     leader(&quorum, disk).await.unwrap_or_else(|| panic!("{what}: no leader"));
@@ -115,26 +146,37 @@ async fn there(disk: &CrashDisk, node: NodeKey, what: &str) -> BTreeSet<String> 
     image.topics().map(|t| t.name.to_string()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_power_goes_at_each_change() {
-    let (fresh, node) = formatted();
-    let whole = fresh.reborn(&mut Dice(1), u64::MAX);
-    let (all, _) = work(&whole, node, 0..30).await;
+async fn dies_at_each_change(power: Power) {
+    let (mut machine, node) = formatted(1);
+    machine.begin_anew(power);
+    let before = machine.disk.changes();
+    let (all, _) = work(&machine, node, 0..30).await;
     assert_eq!(all.len(), 30);
-    let changes = whole.changes();
-    println!("{changes} changes");
-    for at in 1..=changes {
-        let mut dice = Dice(at);
-        let disk = fresh.reborn(&mut dice, at);
-        let (acknowledged, proposed) = work(&disk, node, 0..30).await;
-        // Twice, the second time soon again, as when a machine is in trouble.
-        let soon = 1 + dice.below(12);
-        let again = disk.reborn(&mut dice, soon);
-        let (more, tried) = work(&again, node, 30..40).await;
-        let found = there(&again.reborn(&mut dice, u64::MAX), node, &format!("change {at}")).await;
+    let changes = machine.disk.changes() - before;
+    assert!(changes > 60, "only {changes} changes");
+    for at in 0..changes {
+        let (mut machine, node) = formatted(at);
+        machine.dies_after(at);
+        let (acknowledged, proposed) = work(&machine, node, 0..30).await;
+        machine.begin_anew(power);
+        // A second time, soon, as when a machine is in trouble.
+        machine.dies_after(at % 13);
+        let (more, tried) = work(&machine, node, 30..40).await;
+        machine.begin_anew(power);
+        let found = there(&machine, node, &format!("change {at}")).await;
         let must: BTreeSet<_> = acknowledged.union(&more).cloned().collect();
         let may: BTreeSet<_> = proposed.union(&tried).cloned().collect();
         assert!(must.is_subset(&found), "change {at}: lost {:?}", must.difference(&found));
         assert!(found.is_subset(&may), "change {at}: made up {:?}", found.difference(&may));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_dies_at_each_change() {
+    dies_at_each_change(Power::Stays).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_power_goes_at_each_change() {
+    dies_at_each_change(Power::Goes).await;
 }
