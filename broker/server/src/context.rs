@@ -17,6 +17,7 @@ use ottla_wire::api::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
 use ottla_wire::{ErrorCode, Uuid};
+use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 /// How long a request waits until this node has the topics that it had made.
@@ -52,6 +53,8 @@ pub struct Context {
     pub control: tokio::runtime::Handle,
     /// Producer ids that the controller gave to this broker.
     pub producer_ids: crate::producer_ids::ProducerIds,
+    /// The offset of the metadata log up to which this node has published.
+    pub applied: watch::Receiver<i64>,
     /// This broker's life; set when it begins.
     pub lifecycle: OnceLock<Arc<Lifecycle>>,
 }
@@ -106,25 +109,22 @@ impl Context {
         let config = self.config();
         let topics = names.iter().map(|name| missing_topic(&config, name)).collect();
         let request = CreateTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() };
-        let made = match self.controller.submit(Command::CreateTopics(request)).await {
-            Ok(Reply::CreateTopics(response)) => made(&response),
-            Ok(_) => Vec::new(),
-            Err(error) => {
-                debug!(%error, "topics are not created: no controller");
-                return;
-            }
-        };
-        self.visible(|image| made.iter().all(|name| image.topic_named(name).is_some())).await;
+        match self.controller.submit(Command::CreateTopics(request)).await {
+            Ok(Reply::CreateTopics(response)) => tell_failures(&response),
+            Ok(other) => debug!(?other, "topics are not created"),
+            Err(error) => debug!(%error, "topics are not created: no controller"),
+        }
+        self.caught_up().await;
     }
 
-    /// Waits a while until what this node serves from is as asked. Answers to changes wait for it,
-    /// so that a client which asks the same broker next sees what it did.
-    pub async fn visible(&self, holds: impl Fn(&Image) -> bool) {
-        let deadline = tokio::time::Instant::now() + VISIBLE;
-        let mut pause = std::time::Duration::from_micros(50);
-        while !holds(&self.image()) && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(std::time::Duration::from_millis(20));
+    /// Waits a while until this node serves from all that its quorum has committed so far. Answers
+    /// to changes wait for it, so that a client which asks the same broker next sees what it did.
+    pub async fn caught_up(&self) {
+        let committed = self.quorum.updates().image().provenance().offset;
+        let mut applied = self.applied.clone();
+        let reached = applied.wait_for(|offset| *offset >= committed);
+        if tokio::time::timeout(VISIBLE, reached).await.is_err() {
+            warn!("this node lags behind its own metadata log");
         }
     }
 
@@ -181,15 +181,11 @@ fn missing_topic(config: &BrokerConfig, name: &str) -> CreatableTopic {
     topic
 }
 
-/// The names that are there now.
-fn made(response: &CreateTopicsResponse) -> Vec<String> {
-    let there = |code: ErrorCode| {
-        code == ErrorCode::NONE || code == ErrorCode::TOPIC_ALREADY_EXISTS
-    };
-    for topic in response.topics.iter().filter(|t| !there(t.error_code)) {
+/// Says why topics could not be made.
+fn tell_failures(response: &CreateTopicsResponse) {
+    let fine = [ErrorCode::NONE, ErrorCode::TOPIC_ALREADY_EXISTS];
+    for topic in response.topics.iter().filter(|t| !fine.contains(&t.error_code)) {
         let why = topic.error_message.as_deref().unwrap_or_default();
         warn!(topic = topic.name, error = %topic.error_code, why, "topic was not created");
     }
-    let topics = response.topics.iter().filter(|t| there(t.error_code));
-    topics.map(|t| t.name.clone()).collect()
 }

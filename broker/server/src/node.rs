@@ -124,6 +124,7 @@ impl Node {
             ..CacheSettings::default()
         };
         let image = control.block_on(publishing::first_image(&*quorum))?;
+        let (applied_sender, applied) = watch::channel(-1);
         let context = Arc::new(Context {
             node_id: config.node_id(),
             cluster_id: found.cluster_id.clone(),
@@ -139,6 +140,7 @@ impl Node {
             quorum: quorum.clone(),
             control: control.handle().clone(),
             producer_ids: Default::default(),
+            applied: applied.clone(),
             lifecycle: std::sync::OnceLock::new(),
         });
 
@@ -149,6 +151,7 @@ impl Node {
             updates: quorum.updates(),
             failures,
             settings,
+            applied: applied_sender,
         })?;
         let net = listeners::start(&config)?;
         publishing.set_net(net.limits().clone(), net.quota().clone());
@@ -160,7 +163,7 @@ impl Node {
             let registration = listeners::registration(&config, &found, &dirs, &bound);
             let interval = config.get(keys::BROKER_HEARTBEAT_INTERVAL_MS);
             let interval = Duration::from_millis(u64::try_from(interval).unwrap_or(2000));
-            Lifecycle::start(controller, registration, interval, publishing.applied())
+            Lifecycle::start(controller, registration, interval, applied)
         };
         // Set once; nobody else sets it.
         let _ = context.lifecycle.set(Arc::clone(&lifecycle));

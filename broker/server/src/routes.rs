@@ -30,6 +30,7 @@ macro_rules! routes {
 routes! {
     Produce => produce;
     Fetch => fetch;
+    ListOffsets => list_offsets;
     Metadata => metadata;
     OffsetCommit => offset_commit;
     OffsetFetch => offset_fetch;
@@ -41,10 +42,25 @@ routes! {
     DescribeGroups => describe_groups;
     ListGroups => list_groups;
     ApiVersions => api_versions;
+    CreateTopics => create_topics;
+    DeleteTopics => delete_topics;
+    DeleteRecords => delete_records;
     InitProducerId => init_producer_id;
+    OffsetForLeaderEpoch => offset_for_leader_epoch;
+    DescribeConfigs => describe_configs;
+    AlterConfigs => alter_configs;
+    DescribeLogDirs => describe_log_dirs;
+    CreatePartitions => create_partitions;
     DeleteGroups => delete_groups;
+    ElectLeaders => elect_leaders;
+    IncrementalAlterConfigs => incremental_alter_configs;
     OffsetDelete => offset_delete;
+    DescribeQuorum => describe_quorum;
+    UpdateFeatures => update_features;
     DescribeCluster => describe_cluster;
+    DescribeProducers => describe_producers;
+    UnregisterBroker => unregister_broker;
+    ListConfigResources => list_config_resources;
     DescribeTopicPartitions => describe_topic_partitions;
 }
 

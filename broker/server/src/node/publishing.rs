@@ -29,6 +29,7 @@ pub(super) struct Start {
     pub(super) updates: Updates,
     pub(super) failures: mpsc::UnboundedReceiver<Uuid>,
     pub(super) settings: watch::Sender<ControllerSettings>,
+    pub(super) applied: watch::Sender<i64>,
 }
 
 type NetHandles = Mutex<Option<(Arc<ConnectionLimits>, Arc<ConnectionQuota>)>>;
@@ -36,7 +37,6 @@ type NetHandles = Mutex<Option<(Arc<ConnectionLimits>, Arc<ConnectionQuota>)>>;
 /// The publishing thread, and what others see of it.
 #[derive(Debug)]
 pub(super) struct Publishing {
-    applied: watch::Receiver<i64>,
     context: Arc<Context>,
     stop: watch::Sender<bool>,
     thread: JoinHandle<Option<Housekeeping>>,
@@ -61,7 +61,6 @@ impl Publishing {
     /// Opens the logs by the first image, and goes on publishing. Returns when the logs are open.
     pub(super) fn start(start: Start) -> Result<Self, StartError> {
         let (stop, stopped) = watch::channel(false);
-        let (sender, applied) = watch::channel(-1);
         let (opened, is_open) = sync_mpsc::channel();
         let net: Arc<NetHandles> = Arc::default();
         let context = Arc::clone(&start.context);
@@ -69,7 +68,7 @@ impl Publishing {
         let thread = std::thread::Builder::new().name("publish".into()).spawn(move || {
             let runtime = start.context.control.clone();
             // The starter waits for what is sent.
-            match Work::load(start, sender, theirs) {
+            match Work::load(start, theirs) {
                 Ok(mut work) => {
                     let _ = opened.send(Ok(()));
                     runtime.block_on(work.run(stopped));
@@ -83,12 +82,7 @@ impl Publishing {
         })?;
         // An end without a word is a panic, which the log tells of.
         is_open.recv().map_err(std::io::Error::other)??;
-        Ok(Self { applied, context, stop, thread, net })
-    }
-
-    /// How far this node has applied the metadata log.
-    pub(super) fn applied(&self) -> watch::Receiver<i64> {
-        self.applied.clone()
+        Ok(Self { context, stop, thread, net })
     }
 
     /// Lets limits that change at run time reach the network.
@@ -98,7 +92,7 @@ impl Publishing {
 
     /// Waits until the published image is as asked.
     pub(super) async fn wait_for(&self, holds: impl Fn(&Image) -> bool) {
-        let mut applied = self.applied.clone();
+        let mut applied = self.context.applied.clone();
         while !holds(&self.context.image()) {
             if applied.changed().await.is_err() {
                 return;
@@ -130,8 +124,8 @@ struct Work {
 }
 
 impl Work {
-    fn load(start: Start, applied: watch::Sender<i64>, net: Arc<NetHandles>) -> std::io::Result<Self> {
-        let Start { context, config, image, updates, failures, settings } = start;
+    fn load(start: Start, net: Arc<NetHandles>) -> std::io::Result<Self> {
+        let Start { context, config, image, updates, failures, settings, applied } = start;
         let config = under(&config, &image);
         context.current.store(Arc::clone(&config));
         let (core, replicas) = (Arc::clone(&context.core), Arc::clone(&context.replicas));

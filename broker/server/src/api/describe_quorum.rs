@@ -1,0 +1,88 @@
+//! DescribeQuorum: the voters of the metadata log, and how far each is (KIP-595, KIP-853).
+
+use ottla_metadata::features;
+use ottla_quorum::Replica;
+use ottla_wire::ErrorCode;
+use ottla_wire::api::describe_quorum::{
+    DescribeQuorumRequest, DescribeQuorumResponse, DescribeQuorumResponsePartitionData,
+    DescribeQuorumResponseTopicData, Listener, Node, ReplicaState,
+};
+
+use crate::answer::Answer;
+use crate::call::Call;
+
+/// The topic whose partition 0 is the metadata log.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// Answers DescribeQuorum.
+pub fn handle(call: Call, request: DescribeQuorumRequest) -> Answer<DescribeQuorumResponse> {
+    let wanted = request.topics.iter().all(|t| {
+        t.topic_name == METADATA_TOPIC && t.partitions.iter().all(|p| p.partition_index == 0)
+    });
+    let topics = if wanted && !request.topics.is_empty() {
+        vec![DescribeQuorumResponseTopicData {
+            topic_name: METADATA_TOPIC.to_owned(),
+            partitions: vec![describe(&call)],
+        }]
+    } else {
+        let unknown = |partition_index| DescribeQuorumResponsePartitionData {
+            partition_index,
+            error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            error_message: None,
+            ..Default::default()
+        };
+        let topic = |t: ottla_wire::api::describe_quorum::DescribeQuorumRequestTopicData| {
+            let partitions = t.partitions.iter().map(|p| unknown(p.partition_index)).collect();
+            DescribeQuorumResponseTopicData { topic_name: t.topic_name, partitions }
+        };
+        request.topics.into_iter().map(topic).collect()
+    };
+    let nodes = if call.version >= 2 { nodes(&call) } else { Vec::new() };
+    DescribeQuorumResponse { topics, nodes, error_message: None, ..Default::default() }.into()
+}
+
+fn describe(call: &Call) -> DescribeQuorumResponsePartitionData {
+    let quorum = call.context.quorum.describe();
+    let now = call.context.core.clock().wall_ms();
+    let leader = quorum.leadership.leader;
+    // A cluster whose voters stand in configuration files knows no directory ids.
+    let dynamic = call.context.image().features().level(features::KRAFT) > 0;
+    let state = |r: &Replica| {
+        let heard = match r.last_heard_ms_ago {
+            _ if Some(r.key) == leader => now,
+            Some(ago) => now.saturating_sub_unsigned(ago),
+            None => -1,
+        };
+        ReplicaState {
+            replica_id: r.key.id,
+            replica_directory_id: if dynamic { r.key.directory } else { Default::default() },
+            log_end_offset: r.log_end_offset.unwrap_or(-1),
+            last_fetch_timestamp: heard,
+            last_caught_up_timestamp: heard,
+        }
+    };
+    DescribeQuorumResponsePartitionData {
+        partition_index: 0,
+        error_code: if leader.is_some() { ErrorCode::NONE } else { ErrorCode::NOT_LEADER_OR_FOLLOWER },
+        error_message: None,
+        leader_id: leader.map_or(-1, |l| l.id),
+        leader_epoch: quorum.leadership.epoch,
+        high_watermark: quorum.high_watermark,
+        current_voters: quorum.voters.iter().map(state).collect(),
+        observers: quorum.observers.iter().map(state).collect(),
+    }
+}
+
+fn nodes(call: &Call) -> Vec<Node> {
+    let quorum = call.context.quorum.describe();
+    let listener = |e: &ottla_quorum::Endpoint| Listener {
+        name: e.name.clone(),
+        host: e.host.clone(),
+        port: e.port,
+    };
+    let node = |r: &Replica| Node {
+        node_id: r.key.id,
+        listeners: r.member.endpoints.iter().map(listener).collect(),
+    };
+    quorum.voters.iter().map(node).collect()
+}
