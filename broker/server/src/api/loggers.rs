@@ -16,7 +16,7 @@ pub(crate) fn describe(options: DescribeOptions<'_>) -> Vec<Described> {
         source: ConfigSource::DynamicBrokerLogger,
         sensitive: false,
         synonyms: Vec::new(),
-        kind: Some(ConfigType::Text),
+        kind: Some(ConfigType::Str),
         documentation: None,
     };
     wanted.then_some(root).into_iter().collect()
