@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ottla_config::{BrokerConfig, keys};
 use ottla_coordinator::group::{Producer, TxnMarker, TxnOutcome};
-use ottla_coordinator::{
-    Command, Effect, GroupMachine, GroupRecord, GroupSettings, Request, hash,
-};
+use ottla_coordinator::{Command, Effect, GroupMachine, GroupRecord, GroupSettings, Request, hash};
 use ottla_wire::ErrorCode;
 use ottla_wire::record::{BatchHeader, EndTxnMarker, Record, TransactionResult};
 use parking_lot::RwLock;

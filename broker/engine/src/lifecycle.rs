@@ -152,24 +152,25 @@ impl Life {
                 want_shut_down: stopping,
                 ..Default::default()
             };
-            let (rest, fenced) = match self.controller.submit(Command::BrokerHeartbeat(request)).await {
-                Ok(Reply::BrokerHeartbeat(answer)) => match answer.error_code {
-                    ErrorCode::NONE => {
-                        if self.enter(stopping, &answer) {
-                            return true;
+            let (rest, fenced) =
+                match self.controller.submit(Command::BrokerHeartbeat(request)).await {
+                    Ok(Reply::BrokerHeartbeat(answer)) => match answer.error_code {
+                        ErrorCode::NONE => {
+                            if self.enter(stopping, &answer) {
+                                return true;
+                            }
+                            (self.interval, answer.is_fenced || stopping)
                         }
-                        (self.interval, answer.is_fenced || stopping)
-                    }
-                    ErrorCode::STALE_BROKER_EPOCH | ErrorCode::BROKER_ID_NOT_REGISTERED => {
-                        return false;
-                    }
-                    error => {
-                        debug!(%error, "a heartbeat failed");
-                        (AGAIN, true)
-                    }
-                },
-                _ => (AGAIN, true),
-            };
+                        ErrorCode::STALE_BROKER_EPOCH | ErrorCode::BROKER_ID_NOT_REGISTERED => {
+                            return false;
+                        }
+                        error => {
+                            debug!(%error, "a heartbeat failed");
+                            (AGAIN, true)
+                        }
+                    },
+                    _ => (AGAIN, true),
+                };
             tokio::select! {
                 () = tokio::time::sleep(rest) => {}
                 // A broker that caught up is unfenced at once, and one that stops waits for nothing.

@@ -35,7 +35,9 @@ pub use shards::Shards;
 pub type KeyValue = (Bytes, Option<Bytes>);
 
 /// A machine whose records live in a partition.
-pub trait Coordinator: Machine<State: Send, Waits: Send, Reply: Send, Effect: Send> + Sized + 'static {
+pub trait Coordinator:
+    Machine<State: Send, Waits: Send, Reply: Send, Effect: Send> + Sized + 'static
+{
     /// What it is called in logs.
     const NAME: &'static str;
 

@@ -397,9 +397,10 @@ impl<'a> Output<'a> {
     }
 
     fn push(&mut self, batch: &Batch, bytes: &[u8]) -> Result<()> {
-        self.segment.note_timestamp(batch);
+        let position = self.segment.size() + self.buffer.len() as u64;
+        self.segment.note(batch, position);
         if self.since_entry > self.interval {
-            self.segment.index(batch, self.segment.size() + self.buffer.len() as u64)?;
+            self.segment.index(batch, position)?;
             self.since_entry = 0;
         }
         self.since_entry = self.since_entry.saturating_add(batch.size);

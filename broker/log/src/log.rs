@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
@@ -69,6 +69,8 @@ pub struct Log {
     high_watermark: AtomicI64,
     first_unstable: AtomicI64,
     recovery_point: AtomicI64,
+    /// Whether any segment may list an aborted transaction; stays once it is.
+    may_have_aborted: AtomicBool,
     last_flush_ms: AtomicI64,
     writer: Mutex<Writer>,
     epochs: Mutex<Epochs>,

@@ -76,6 +76,8 @@ pub(crate) struct Segment {
     largest: Mutex<Largest>,
     /// The largest timestamp of the first batch, or [`NO_TIMESTAMP`] while unknown.
     first_timestamp: AtomicI64,
+    /// The last batches appended, where nearly all readers look.
+    recent: Mutex<Recent>,
     log: Slot,
     offsets: EntryFile<{ offset::ENTRY }>,
     times: EntryFile<{ time::ENTRY }>,
@@ -89,6 +91,48 @@ pub(crate) enum Largest {
     Unknown,
     /// It is this one ([`NO_TIMESTAMP`] when there is none), in the batch that ends at `offset`.
     Known { timestamp: i64, offset: i64 },
+}
+
+/// Where a batch is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// Its first offset.
+    pub(crate) base_offset: i64,
+    /// Its last offset.
+    pub(crate) last_offset: i64,
+    /// Where it begins.
+    pub(crate) position: u64,
+    /// Its bytes.
+    pub(crate) size: u32,
+}
+
+impl From<Placed> for Spot {
+    fn from(placed: Placed) -> Self {
+        let Batch { base_offset, last_offset, size, .. } = placed.batch;
+        Self { base_offset, last_offset, position: placed.position, size }
+    }
+}
+
+/// How many batches are remembered.
+const RECENT: usize = 4;
+
+/// The last batches of a segment, oldest first; those without bytes are none.
+#[derive(Debug, Default)]
+struct Recent([Spot; RECENT]);
+
+impl Recent {
+    fn push(&mut self, spot: Spot) {
+        self.0.rotate_left(1);
+        self.0[RECENT - 1] = spot;
+    }
+
+    /// The first that ends at or behind `offset`, if the one before it is known to end below.
+    fn locate(&self, offset: i64) -> Option<Spot> {
+        let at = self.0.iter().position(|s| s.size > 0 && s.last_offset >= offset)?;
+        let spot = *self.0.get(at)?;
+        let follows = at.checked_sub(1).and_then(|i| self.0.get(i)).is_some_and(|s| s.size > 0);
+        (follows || spot.base_offset <= offset).then_some(spot)
+    }
 }
 
 impl Slots for Segment {
@@ -114,6 +158,7 @@ impl Segment {
             size: AtomicU64::new(0),
             largest: Mutex::new(Largest::Known { timestamp: NO_TIMESTAMP, offset: base_offset }),
             first_timestamp: AtomicI64::new(NO_TIMESTAMP),
+            recent: Mutex::default(),
             log: Slot::default(),
             offsets: EntryFile::empty(),
             times: EntryFile::empty(),
@@ -131,6 +176,7 @@ impl Segment {
             size: AtomicU64::new(0),
             largest: Mutex::new(Largest::Unknown),
             first_timestamp: AtomicI64::new(NO_TIMESTAMP),
+            recent: Mutex::default(),
             log: Slot::default(),
             offsets: EntryFile::on_disk(),
             times: EntryFile::on_disk(),
@@ -294,8 +340,10 @@ impl Segment {
         }
     }
 
-    /// Notes the timestamp of a batch that was appended behind all others.
-    pub(crate) fn note_timestamp(&self, batch: &Batch) {
+    /// Notes a batch that was appended behind all others, at `position`.
+    pub(crate) fn note(&self, batch: &Batch, position: u64) {
+        self.recent.lock().push(Placed { position, batch: *batch }.into());
+
         let mut largest = self.largest.lock();
         if let Largest::Known { timestamp, offset } = &mut *largest
             && batch.max_timestamp > *timestamp

@@ -69,10 +69,18 @@ impl Partition {
     }
 
     fn record_since(&self, time: i64) -> Result<Option<(i64, i64)>, EngineError> {
-        let found = self.log.find_timestamp(time).map_err(|e| self.judge(e))?;
-        let Some(found) = found else { return Ok(None) };
-        let records = crate::records::timestamps(&found.slice).map_err(|e| self.judge(e))?;
-        Ok(records.into_iter().find(|(o, t)| *o >= found.from_offset && *t >= time))
+        let mut from = self.log.start_offset();
+        loop {
+            let found = self.log.find_timestamp_from(time, from).map_err(|e| self.judge(e))?;
+            let Some(found) = found else { return Ok(None) };
+            let records = crate::records::timestamps(&found.slice).map_err(|e| self.judge(e))?;
+            let usable = |(o, t): &(i64, i64)| *o >= found.from_offset && *t >= time;
+            if let Some(record) = records.into_iter().find(usable) {
+                return Ok(Some(record));
+            }
+            // The batch's record of that time lies below the log start offset.
+            from = found.slice.bound;
+        }
     }
 
     /// Where a leader epoch ended here, for OffsetForLeaderEpoch; `None` when it is unknown.

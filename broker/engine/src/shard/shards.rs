@@ -122,7 +122,14 @@ impl<M: Coordinator> Shards<M> {
                     info!(kind = M::NAME, partition = number, epoch, records, took_ms, "loaded");
                 }
                 let (shell, core) = (Arc::clone(&self.shell), Arc::clone(&self.core));
-                State::Active(Shard::start(shell, partition, epoch, core, self.runtime.clone(), state))
+                State::Active(Shard::start(
+                    shell,
+                    partition,
+                    epoch,
+                    core,
+                    self.runtime.clone(),
+                    state,
+                ))
             }
             Err(why) => {
                 error!(kind = M::NAME, partition = number, epoch, why, "cannot be loaded");

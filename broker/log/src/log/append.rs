@@ -323,7 +323,7 @@ impl Log {
         let interval = self.settings.load().index_interval_bytes;
         let mut position = segment.size();
         for batch in &prepared.batches {
-            segment.note_timestamp(batch);
+            segment.note(batch, position);
             if writer.since_entry > interval {
                 segment.index(batch, position)?;
                 writer.since_entry = 0;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use crate::disk::Disk;
 use crate::error::{DiskError, LogError, Result};
 use crate::index::txn::AbortedTxn;
 use crate::names;
-use crate::plan::recover::{self, Listing};
+use crate::plan::recover::{self, Listing, TxnIndexes};
 use crate::plan::roll;
 use crate::producers::{CompletedTxn, MarkerRule, Origin, Producers, Staged, snapshot};
 use crate::scan::{Next, Placed, Whole};
@@ -91,6 +91,7 @@ impl Log {
             high_watermark: 0,
             recovery_point: 0,
             since_entry: 0,
+            may_have_aborted: false,
         };
         Ok(Self::assemble(shared, place, name, settings, parts, now_ms))
     }
@@ -110,8 +111,15 @@ impl Log {
         let place = new_place(&shared.cache, dir.clone());
         let disk = &**shared.cache.disk();
         let listing = tidy(disk, &place, &dir)?;
-        let mut loading =
-            Loading { disk, place: &place, dir: &dir, settings: &settings, from, scratch };
+        let mut loading = Loading {
+            disk,
+            place: &place,
+            dir: &dir,
+            settings: &settings,
+            from,
+            scratch,
+            aborted: false,
+        };
         let (parts, report) = loading.load(&listing)?;
         Ok((Self::assemble(shared, place, name, settings, parts, from.now_ms), report))
     }
@@ -143,6 +151,7 @@ impl Log {
             high_watermark: AtomicI64::new(parts.high_watermark),
             first_unstable: AtomicI64::new(NONE),
             recovery_point: AtomicI64::new(parts.recovery_point),
+            may_have_aborted: AtomicBool::new(parts.may_have_aborted),
             last_flush_ms: AtomicI64::new(now_ms),
             writer: Mutex::new(writer),
             epochs: Mutex::new(parts.epochs),
@@ -170,6 +179,7 @@ struct Parts {
     high_watermark: i64,
     recovery_point: i64,
     since_entry: u32,
+    may_have_aborted: bool,
 }
 
 /// Removes what was left over, and finishes replacing segments by cleaned ones.
@@ -222,6 +232,8 @@ struct Loading<'a> {
     settings: &'a LogSettings,
     from: &'a Start,
     scratch: &'a mut Vec<u8>,
+    /// An aborted transaction was found.
+    aborted: bool,
 }
 
 impl Loading<'_> {
@@ -282,6 +294,7 @@ impl Loading<'_> {
             high_watermark,
             recovery_point,
             since_entry,
+            may_have_aborted: self.aborted || listing.txn_indexes == TxnIndexes::Some,
         };
         Ok((parts, report))
     }
@@ -471,6 +484,7 @@ impl Loading<'_> {
                     false => None,
                 };
                 for (txn, stable) in apply(producers, &batch, marker)? {
+                    self.aborted |= txn.outcome == Outcome::Abort;
                     note_aborted(segment, &txn, stable)?;
                 }
             };

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Log, Segments};
 use crate::disk::DiskFile;
 use crate::error::{LogError, Result};
 use crate::index::txn::AbortedTxn;
-use crate::segment::Segment;
+use crate::segment::{Segment, Spot};
 
 /// How often a read begins anew because segments were replaced under it.
 const RETRIES: u32 = 16;
@@ -110,6 +111,9 @@ impl Log {
 
     /// The aborted transactions which a reader of the records in `offsets` must know.
     pub fn aborted(&self, offsets: Range<i64>) -> Result<Vec<AbortedTxn>> {
+        if !self.may_have_aborted.load(Ordering::Acquire) {
+            return Ok(Vec::new());
+        }
         self.retrying(|segments| {
             let mut found = Vec::new();
             let from = floor(segments, offsets.start);
@@ -130,8 +134,18 @@ impl Log {
 
     /// The first batch, at or behind the log start offset, with a timestamp of at least this.
     pub fn find_timestamp(&self, timestamp: i64) -> Result<Option<TimestampMatch>> {
+        self.find_timestamp_from(timestamp, self.start_offset())
+    }
+
+    /// The first batch that ends at or behind `offset`, with a timestamp of at least this. When
+    /// no record at or behind `offset` has it, the search goes on behind the batch.
+    pub fn find_timestamp_from(
+        &self,
+        timestamp: i64,
+        offset: i64,
+    ) -> Result<Option<TimestampMatch>> {
         self.retrying(|segments| {
-            let from_offset = self.start_offset();
+            let from_offset = self.start_offset().max(offset);
             for (i, segment) in segments.iter().enumerate() {
                 let next = segments.get(i + 1).map_or(i64::MAX, |s| s.base_offset);
                 if next <= from_offset || segment.largest()?.0 < timestamp {
@@ -164,13 +178,13 @@ impl Log {
     }
 }
 
-fn one_batch(segment: &Segment, found: &crate::scan::Placed) -> Result<FetchSlice> {
+fn one_batch(segment: &Segment, found: &Spot) -> Result<FetchSlice> {
     Ok(FetchSlice {
         file: segment.log_file()?,
         position: found.position,
-        len: found.batch.size,
-        first_offset: found.batch.base_offset,
-        bound: found.batch.last_offset + 1,
+        len: found.size,
+        first_offset: found.base_offset,
+        bound: found.last_offset + 1,
     })
 }
 
@@ -198,7 +212,7 @@ fn slice(segments: &Segments, active_size: u64, window: &Window) -> Result<Optio
         }
         let next_base = segments.get(i + 1).map(|s| s.base_offset);
         let Some(found) = segment.locate(offset)? else { continue };
-        if found.batch.base_offset >= bound {
+        if found.base_offset >= bound {
             break;
         }
         let size = if next_base.is_none() { active_size } else { segment.size() };
@@ -211,7 +225,7 @@ fn slice(segments: &Segments, active_size: u64, window: &Window) -> Result<Optio
         if available == 0 {
             return Ok(None);
         }
-        let first = u64::from(found.batch.size).min(available);
+        let first = u64::from(found.size).min(available);
         let mut len = available.min(u64::from(window.max_bytes));
         if len < first {
             match window.at_least {
@@ -230,8 +244,8 @@ fn slice(segments: &Segments, active_size: u64, window: &Window) -> Result<Optio
             file: segment.log_file()?,
             position: found.position,
             len: u32::try_from(len).unwrap_or(u32::MAX),
-            first_offset: found.batch.base_offset,
-            bound: slice_bound.max(found.batch.last_offset + 1),
+            first_offset: found.base_offset,
+            bound: slice_bound.max(found.last_offset + 1),
         }));
     }
     Ok(None)

@@ -1,6 +1,7 @@
 //! Closing the active segment and beginning a new one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Log, Segments, Writer};
 use crate::batch::Outcome;
@@ -165,6 +166,7 @@ impl Log {
         if txn.outcome == Outcome::Commit {
             return Ok(());
         }
+        self.may_have_aborted.store(true, Ordering::Release);
         segment.push_aborted(&AbortedTxn {
             producer_id: txn.producer_id,
             first_offset: txn.first_offset,

@@ -38,7 +38,7 @@ impl Log {
             None => None,
         };
         // Batches are never cut in two.
-        let offset = within.map_or(offset, |placed| placed.batch.base_offset.min(offset));
+        let offset = within.map_or(offset, |spot| spot.base_offset.min(offset));
         self.lower_offsets(offset);
         let (kept, gone) = segments.split_at((at + 1).min(segments.len()));
         // The newest first, so that a crash in between leaves a prefix.

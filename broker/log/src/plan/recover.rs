@@ -16,9 +16,21 @@ pub struct Listing {
     pub swap_files: Vec<String>,
     /// Offsets of snapshots of producers' state.
     pub snapshots: BTreeSet<i64>,
+    /// Whether any segment has a list of aborted transactions.
+    pub txn_indexes: TxnIndexes,
     /// Names of files to remove: left over from removals, from writes that never finished, from
     /// cleaning that never finished, and indexes without a segment.
     pub remove: Vec<String>,
+}
+
+/// Whether there are lists of aborted transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TxnIndexes {
+    /// There are none.
+    #[default]
+    None,
+    /// There is one, at least.
+    Some,
 }
 
 /// Sorts the names found in a log's directory.
@@ -40,6 +52,8 @@ pub fn sort<'a>(found: impl Iterator<Item = &'a str> + Clone) -> Listing {
             listing.segments.insert(offset);
         } else if is_log(kind, names::SWAP) && offset < unfinished {
             listing.swaps.insert(offset);
+        } else if kind.starts_with(names::TXN_INDEX) {
+            listing.txn_indexes = TxnIndexes::Some;
         } else if kind == names::SNAPSHOT {
             listing.snapshots.insert(offset);
         }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Largest, NO_TIMESTAMP, Segment};
+use super::{Largest, NO_TIMESTAMP, Segment, Spot};
 use crate::cache;
 use crate::error::{LogError, Result};
 use crate::index::file::Split;
@@ -26,17 +26,20 @@ impl Segment {
     }
 
     /// The first batch that ends at or behind `offset`; `None` when the segment holds none.
-    pub(crate) fn locate(&self, offset: i64) -> Result<Option<Placed>> {
+    pub(crate) fn locate(&self, offset: i64) -> Result<Option<Spot>> {
         if self.size() == 0 {
             return Ok(None);
         }
+        if let Some(spot) = self.recent.lock().locate(offset) {
+            return Ok(Some(spot));
+        }
         let position = self.floor(offset)?;
         if let Some(found) = self.locate_from(position, offset)? {
-            return Ok(found);
+            return Ok(found.map(Spot::from));
         }
         // The index pointed to a place where no batch begins, or too far.
         self.rebuild_indexes("it points to no batch")?;
-        Ok(self.locate_from(0, offset)?.flatten())
+        Ok(self.locate_from(0, offset)?.flatten().map(Spot::from))
     }
 
     /// Outer `None`: what stands at `position` shows that the index is wrong.
@@ -147,7 +150,7 @@ impl Segment {
     }
 
     /// The first batch from `from` on that has a timestamp of at least `timestamp`.
-    pub(crate) fn locate_timestamp(&self, timestamp: i64, from: i64) -> Result<Option<Placed>> {
+    pub(crate) fn locate_timestamp(&self, timestamp: i64, from: i64) -> Result<Option<Spot>> {
         let before = |e: &[u8; 12]| TimeEntry::decode(e).timestamp <= timestamp;
         let split = self.times.split(before, |_| 0.5, &self.open_times())?;
         let start = split.last.map_or(self.base_offset, |e| {
@@ -155,8 +158,10 @@ impl Segment {
         });
         let mut found = None;
         self.for_each_header(self.floor(start.max(from))?, |placed| {
-            if placed.batch.max_timestamp >= timestamp && placed.batch.last_offset >= from {
-                found = Some(placed);
+            let batch = &placed.batch;
+            // Cleaning leaves batches without records, which keep their timestamp.
+            if batch.max_timestamp >= timestamp && batch.last_offset >= from && batch.count > 0 {
+                found = Some(placed.into());
                 return Ok(ControlFlow::Break(()));
             }
             Ok(ControlFlow::Continue(()))

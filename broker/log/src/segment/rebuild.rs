@@ -153,6 +153,7 @@ impl Segment {
         let keep = self.times.split(before, |_| 1.0, &self.open_times())?.count;
         self.times.truncate(keep, &self.open_times())?;
         self.txns.truncate(offset, &self.open_txns())?;
+        *self.recent.lock() = super::Recent::default();
         self.publish(position);
         let file = self.log_file()?;
         file.truncate(position).map_err(self.failed("truncate", names::LOG))?;
