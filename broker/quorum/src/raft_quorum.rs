@@ -190,8 +190,10 @@ impl RaftQuorum {
         Ok(())
     }
 
+    /// The voters by the log, which is ahead of what openraft publishes about itself.
     fn voters(&self) -> BTreeSet<NodeKey> {
-        self.raft.voter_ids().collect()
+        let logged: BTreeSet<_> = self.store.membership().voter_ids().collect();
+        if logged.is_empty() { self.raft.voter_ids().collect() } else { logged }
     }
 
     /// The metadata log, for brokers that pull from it. Only what lies below the high watermark is committed.
