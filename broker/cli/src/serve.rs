@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ottla_config::{BrokerConfig, ConfigError, File, Parsed, Surroundings, keys};
+use ottla_config::{BrokerConfig, ConfigError, File, Parsed, Surroundings};
 use ottla_log::disk::real::RealDisk;
 use ottla_quorum::format::{
     FormatRequest, IfFormatted, InitialQuorum, Unstable, format, is_pristine, random_uuid,
@@ -59,6 +59,9 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
 }
 
 fn start(args: &[String]) -> Result<(), String> {
+    // Huge pages would make an allocator that keeps little scattered memory hold much of it.
+    // Where they cannot be turned off, the node is larger and otherwise the same.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let arguments = arguments(args)?;
     let parsed = read(&arguments)?;
     init_logging();

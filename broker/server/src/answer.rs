@@ -21,7 +21,7 @@ impl<R> From<R> for Filled<R> {
 }
 
 /// A response still being worked on.
-pub type Later<R> = Pin<Box<dyn Future<Output = Filled<R>> + Send>>;
+pub(crate) type Later<R> = Pin<Box<dyn Future<Output = Filled<R>> + Send>>;
 
 /// What becomes of a request. What must happen in the order of a connection's requests has happened
 /// when a handler returns; the rest may go on in [`Answer::Later`].

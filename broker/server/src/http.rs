@@ -19,7 +19,7 @@ use crate::node::StartError;
 
 /// An HTTP listener. It closes when this is dropped.
 #[derive(Debug)]
-pub struct Http {
+pub(crate) struct Http {
     address: SocketAddr,
     task: JoinHandle<()>,
 }
@@ -29,7 +29,7 @@ impl Http {
     ///
     /// # Errors
     /// When its address cannot be had.
-    pub async fn open(
+    pub(crate) async fn open(
         config: &BrokerConfig,
         context: &Arc<Context>,
     ) -> Result<Option<Self>, StartError> {
@@ -55,7 +55,7 @@ impl Http {
 
     /// Where it answers.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }

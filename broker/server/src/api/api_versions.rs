@@ -1,6 +1,6 @@
 //! ApiVersions: what this listener serves, and the cluster's features (KIP-35, KIP-511, KIP-584).
 
-use ottla_metadata::features;
+use ottla_metadata::{Features, MetadataVersion, features};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
@@ -43,19 +43,23 @@ pub fn handle(call: Call, request: ApiVersionsRequest) -> Answer<ApiVersionsResp
             })
             .collect(),
         finalized_features_epoch: image.provenance().offset,
-        finalized_features: image
-            .features()
-            .finalized()
-            .iter()
-            .map(|(name, level)| FinalizedFeatureKey {
-                name: name.clone(),
-                max_version_level: *level,
-                min_version_level: *level,
-            })
-            .collect(),
+        finalized_features: finalized(image.features()),
         ..Default::default()
     }
     .into()
+}
+
+/// The levels in force, that of metadata.version among them. Level 0 is as good as none.
+fn finalized(features: &Features) -> Vec<FinalizedFeatureKey> {
+    let version = features.recorded_version().map(|v| (MetadataVersion::FEATURE, v.level()));
+    let others = features.finalized().iter().map(|(name, level)| (name.as_str(), *level));
+    let all = others.filter(|(name, _)| *name != MetadataVersion::FEATURE).chain(version);
+    all.map(|(name, level)| FinalizedFeatureKey {
+        name: name.to_owned(),
+        max_version_level: level,
+        min_version_level: level,
+    })
+    .collect()
 }
 
 /// The answer to a version that is not served: which ones are, in version 0.

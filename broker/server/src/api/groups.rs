@@ -1,5 +1,4 @@
-//! What the handlers of groups share: finding the shard, and translating between topics' ids and
-//! names.
+//! What the handlers of groups share: finding the shard.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,7 +6,7 @@ use std::future::Future;
 use ottla_coordinator::{Command, Context as GroupContext, GroupMachine, Reply, Request};
 use ottla_engine::{OFFSETS_TOPIC, Submitted};
 use ottla_metadata::Image;
-use ottla_wire::{ErrorCode, Uuid};
+use ottla_wire::ErrorCode;
 
 use crate::answer::Answer;
 use crate::call::Call;
@@ -99,15 +98,6 @@ pub(crate) fn by_shard(
         }
     }
     (asked, failed)
-}
-
-/// The name of a topic that a request of the offset APIs names by id; what it was called if it
-/// names it by name.
-pub(crate) fn topic_name(image: &Image, version: i16, name: &str, id: Uuid) -> Option<String> {
-    if version < IDS_SINCE {
-        return Some(name.to_owned());
-    }
-    image.topic(id).map(|t| t.name.to_string())
 }
 
 /// Awaits several futures in order; all were begun when they were made.
