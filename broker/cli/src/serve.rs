@@ -111,7 +111,8 @@ fn read(arguments: &Arguments) -> Result<Parsed, String> {
     };
     let file = arguments.file.as_deref().zip(text.as_deref());
     let file = file.map(|(name, text)| File { name, text });
-    ottla_config::parse(file, &arguments.overrides, &Machine).map_err(|e: ConfigError| e.to_string())
+    ottla_config::parse(file, &arguments.overrides, &Machine)
+        .map_err(|e: ConfigError| e.to_string())
 }
 
 /// Log lines go to standard error; `RUST_LOG` says which.

@@ -152,13 +152,19 @@ fn fill(encoded: &Encoded, slices: Vec<ottla_net::FileSlice>) -> Result<Response
     let mut response = Response::default();
     for part in encoded.parts() {
         match part {
-            ottla_wire::codec::Part::Bytes(bytes) if response.rest.is_empty() && response.head.is_empty() => {
+            ottla_wire::codec::Part::Bytes(bytes)
+                if response.rest.is_empty() && response.head.is_empty() =>
+            {
                 response.head = bytes;
             }
             ottla_wire::codec::Part::Bytes(bytes) => response.push(Part::Bytes(bytes)),
             ottla_wire::codec::Part::Hole(len) => match slices.next() {
                 Some(slice) if slice.len == len => response.push(Part::File(slice)),
-                _ => return Err(CloseReason("a hole of a response has no slice of its length".into())),
+                _ => {
+                    return Err(CloseReason(
+                        "a hole of a response has no slice of its length".into(),
+                    ));
+                }
             },
         }
     }

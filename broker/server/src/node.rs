@@ -213,11 +213,7 @@ impl Node {
     }
 }
 
-fn quorum_options(
-    config: &BrokerConfig,
-    found: &NodeDirectories,
-    disk: &Arc<dyn Disk>,
-) -> Options {
+fn quorum_options(config: &BrokerConfig, found: &NodeDirectories, disk: &Arc<dyn Disk>) -> Options {
     let node = NodeKey::new(config.node_id(), found.metadata_directory);
     let metadata_dir = PathBuf::from(config.metadata_log_dir());
     let positive = |n: i64| u64::try_from(n).ok();

@@ -51,7 +51,8 @@ pub(crate) fn files(below: &Path, endings: &[&str]) -> Vec<PathBuf> {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             if path.is_dir() {
-                let skipped = ["target", "data", "golden", "node_modules", "__pycache__", "ottla-data"];
+                let skipped =
+                    ["target", "data", "golden", "node_modules", "__pycache__", "ottla-data"];
                 if !name.starts_with('.') && !skipped.contains(&name.as_str()) {
                     todo.push(path);
                 }

@@ -24,9 +24,17 @@ fn rooms_say_what_they_are() {
         let src = root().join("broker").join(room.folder).join("src");
         for entry in ["lib.rs", "main.rs"] {
             let Ok(text) = std::fs::read_to_string(src.join(entry)) else { continue };
-            assert!(text.starts_with("//! "), "{}/src/{entry} does not begin with what it is", room.folder);
+            assert!(
+                text.starts_with("//! "),
+                "{}/src/{entry} does not begin with what it is",
+                room.folder
+            );
             if entry == "lib.rs" && room.folder != "wire/derive" {
-                assert!(text.contains("Invariant:"), "{}/src/lib.rs states no invariant", room.folder);
+                assert!(
+                    text.contains("Invariant:"),
+                    "{}/src/lib.rs states no invariant",
+                    room.folder
+                );
             }
         }
     }
@@ -36,11 +44,19 @@ fn rooms_say_what_they_are() {
 fn nothing_is_left_unfinished() {
     // Written in pieces, so that this file does not find itself.
     let marks = [
-        concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimplemented", "!("),
-        concat!("#[ign", "ore"), concat!("allow(dead", "_code)"), concat!("@pytest.mark.", "skip"),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("#[ign", "ore"),
+        concat!("allow(dead", "_code)"),
+        concat!("@pytest.mark.", "skip"),
     ];
     let mut found = Vec::new();
-    for file in files(&root(), &[".rs", ".py", ".sh", ".java", ".go", ".js", ".c", "/suite", "/run", "/install"]) {
+    for file in files(
+        &root(),
+        &[".rs", ".py", ".sh", ".java", ".go", ".js", ".c", "/suite", "/run", "/install"],
+    ) {
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             for mark in marks.iter().filter(|m| line.contains(**m)) {
@@ -54,12 +70,29 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn the_top_holds_what_it_may() {
     let may = [
-        "Cargo.toml", "Cargo.lock", "broker", "operator", "charts", "crds", "dockerfiles", "tests", "README.md",
-        "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "rust-toolchain.toml", "target", "ottla-data",
+        "Cargo.toml",
+        "Cargo.lock",
+        "broker",
+        "operator",
+        "charts",
+        "crds",
+        "dockerfiles",
+        "tests",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "SECURITY.md",
+        "rust-toolchain.toml",
+        "target",
+        "ottla-data",
     ];
     for entry in std::fs::read_dir(root()).expect("the checkout can be listed").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        assert!(name.starts_with('.') || may.contains(&name.as_str()), "{name} has no place at the top");
+        assert!(
+            name.starts_with('.') || may.contains(&name.as_str()),
+            "{name} has no place at the top"
+        );
     }
 }
 
@@ -77,12 +110,17 @@ fn documents_are_there_and_short() {
 
 #[test]
 fn every_dependency_has_its_reason() {
-    let manifest: toml::Table =
-        std::fs::read_to_string(root().join("Cargo.toml")).expect("it is text").parse().expect("a manifest is TOML");
-    let table = manifest["workspace"]["dependencies"].as_table().expect("the workspace has dependencies");
+    let manifest: toml::Table = std::fs::read_to_string(root().join("Cargo.toml"))
+        .expect("it is text")
+        .parse()
+        .expect("a manifest is TOML");
+    let table =
+        manifest["workspace"]["dependencies"].as_table().expect("the workspace has dependencies");
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("it is text");
-    let missing: Vec<_> =
-        table.keys().filter(|k| !k.starts_with("ottla") && !text.contains(&format!("`{k}`"))).collect();
+    let missing: Vec<_> = table
+        .keys()
+        .filter(|k| !k.starts_with("ottla") && !text.contains(&format!("`{k}`")))
+        .collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md gives no reason for {missing:?}");
 }
 
@@ -90,7 +128,13 @@ fn every_dependency_has_its_reason() {
 fn nothing_names_this_machine() {
     let home = concat!("/ro", "ot/");
     let work = concat!("/wo", "rk/");
-    for file in files(&root(), &[".rs", ".md", ".toml", ".py", ".sh", ".java", ".go", ".js", ".c", ".yaml", "/suite", "/run"]) {
+    for file in files(
+        &root(),
+        &[
+            ".rs", ".md", ".toml", ".py", ".sh", ".java", ".go", ".js", ".c", ".yaml", "/suite",
+            "/run",
+        ],
+    ) {
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             let names = line.contains(home) || line.contains(work);

@@ -41,7 +41,10 @@ fn lower_floors_never_import_higher_ones() {
         for dependency in manifest(room).map(|m| dependencies(&m)).unwrap_or_default() {
             let Some(&floor) = floors.get(&dependency) else { continue };
             if floor >= room.floor {
-                wrong.push(format!("{} (floor {}) imports {dependency} (floor {floor})", room.folder, room.floor));
+                wrong.push(format!(
+                    "{} (floor {}) imports {dependency} (floor {floor})",
+                    room.folder, room.floor
+                ));
             }
         }
     }
@@ -59,8 +62,18 @@ fn only_the_quorum_names_openraft() {
 #[test]
 fn pure_rooms_touch_nothing() {
     let banned = [
-        "std::fs", "std::net", "std::thread", "std::time::Instant", "std::time::SystemTime", "std::process",
-        "std::env", "HashMap", "HashSet", "tokio", "thread_local!", "static mut",
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "std::time::Instant",
+        "std::time::SystemTime",
+        "std::process",
+        "std::env",
+        "HashMap",
+        "HashSet",
+        "tokio",
+        "thread_local!",
+        "static mut",
     ];
     let mut wrong = Vec::new();
     for room in ROOMS.iter().filter(|r| r.pure) {

@@ -21,7 +21,8 @@ fn is_software(text: &str) -> bool {
 /// Answers ApiVersions.
 pub fn handle(call: Call, request: ApiVersionsRequest) -> Answer<ApiVersionsResponse> {
     if call.version >= 3
-        && !(is_software(&request.client_software_name) && is_software(&request.client_software_version))
+        && !(is_software(&request.client_software_name)
+            && is_software(&request.client_software_version))
     {
         let error_code = ErrorCode::INVALID_REQUEST;
         return ApiVersionsResponse { error_code, ..Default::default() }.into();
@@ -66,8 +67,12 @@ fn finalized(features: &Features) -> Vec<FinalizedFeatureKey> {
 pub(crate) fn unsupported(call: &Call) -> Answer<ApiVersionsResponse> {
     let mut api_keys = keys(call);
     api_keys.retain(|k| k.api_key == ottla_wire::ApiKey::ApiVersions.code());
-    ApiVersionsResponse { error_code: ErrorCode::UNSUPPORTED_VERSION, api_keys, ..Default::default() }
-        .into()
+    ApiVersionsResponse {
+        error_code: ErrorCode::UNSUPPORTED_VERSION,
+        api_keys,
+        ..Default::default()
+    }
+    .into()
 }
 
 fn keys(call: &Call) -> Vec<ApiVersion> {

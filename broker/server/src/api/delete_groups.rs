@@ -23,7 +23,9 @@ pub fn handle(call: Call, request: DeleteGroupsRequest) -> Answer<DeleteGroupsRe
                 Ok(Reply::DeleteGroups(results)) => {
                     codes.extend(results.into_iter().map(|r| (r.group_id, r.error_code)));
                 }
-                Ok(_) => codes.extend(names.into_iter().map(|n| (n, ErrorCode::UNKNOWN_SERVER_ERROR))),
+                Ok(_) => {
+                    codes.extend(names.into_iter().map(|n| (n, ErrorCode::UNKNOWN_SERVER_ERROR)))
+                }
                 Err(error) => codes.extend(names.into_iter().map(|n| (n, error))),
             }
         }

@@ -1,7 +1,7 @@
 //! DescribeConfigs: keys, values, where they come from and what stands behind them.
 
 use ottla_config::{
-    Described, DescribeOptions, Include, Texts, ValueError, describe_broker,
+    DescribeOptions, Described, Include, Texts, ValueError, describe_broker,
     describe_client_metrics, describe_cluster_default, describe_group, describe_topic,
 };
 use ottla_metadata::{ConfigResource, Image, ResourceType};
@@ -99,9 +99,10 @@ fn own_broker(call: &Call, name: &str) -> Result<(), Failure> {
             ErrorCode::INVALID_REQUEST,
             format!("Unexpected broker id, expected {me} or empty string, but received {name}"),
         )),
-        Err(_) => {
-            Err((ErrorCode::INVALID_REQUEST, format!("Broker id must be an integer, but it is: {name}")))
-        }
+        Err(_) => Err((
+            ErrorCode::INVALID_REQUEST,
+            format!("Broker id must be an integer, but it is: {name}"),
+        )),
     }
 }
 
@@ -116,7 +117,11 @@ fn row(described: Described) -> DescribeConfigsResourceResult {
         synonyms: described
             .synonyms
             .into_iter()
-            .map(|s| DescribeConfigsSynonym { name: s.name, value: s.value, source: s.source.code() })
+            .map(|s| DescribeConfigsSynonym {
+                name: s.name,
+                value: s.value,
+                source: s.source.code(),
+            })
             .collect(),
         documentation: described.documentation,
     }

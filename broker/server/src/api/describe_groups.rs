@@ -16,8 +16,7 @@ use crate::call::Call;
 pub fn handle(call: Call, request: DescribeGroupsRequest) -> Answer<DescribeGroupsResponse> {
     let order = request.groups.clone();
     let (asked, failed) = groups::by_shard(&call, request.groups, Request::DescribeGroups);
-    let allowed =
-        operations::asked(request.include_authorized_operations, operations::GROUP);
+    let allowed = operations::asked(request.include_authorized_operations, operations::GROUP);
     Answer::later(async move {
         let mut found: BTreeMap<String, DescribedGroup> = BTreeMap::new();
         for (group, error) in failed {

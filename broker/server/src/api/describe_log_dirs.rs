@@ -33,16 +33,24 @@ fn describe(call: &Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResp
     for dir in call.context.dirs.all() {
         let space = if dir.is_online() { dir.files().space().ok() } else { None };
         let bytes = |n: Option<u64>| n.and_then(|n| i64::try_from(n).ok()).unwrap_or(-1);
-        results.insert(dir.id(), DescribeLogDirsResult {
-            error_code: if dir.is_online() { ErrorCode::NONE } else { ErrorCode::KAFKA_STORAGE_ERROR },
-            log_dir: absolute(dir.path()),
-            total_bytes: bytes(space.map(|s| s.total)),
-            usable_bytes: bytes(space.map(|s| s.usable)),
-            ..Default::default()
-        });
+        results.insert(
+            dir.id(),
+            DescribeLogDirsResult {
+                error_code: if dir.is_online() {
+                    ErrorCode::NONE
+                } else {
+                    ErrorCode::KAFKA_STORAGE_ERROR
+                },
+                log_dir: absolute(dir.path()),
+                total_bytes: bytes(space.map(|s| s.total)),
+                usable_bytes: bytes(space.map(|s| s.usable)),
+                ..Default::default()
+            },
+        );
     }
     let mut replicas = call.context.replicas.all();
-    replicas.sort_unstable_by(|a, b| (a.topic(), a.id().partition).cmp(&(b.topic(), b.id().partition)));
+    replicas
+        .sort_unstable_by(|a, b| (a.topic(), a.id().partition).cmp(&(b.topic(), b.id().partition)));
     for replica in replicas {
         let name = (replica.topic().to_string(), replica.id().partition);
         if wanted.as_ref().is_none_or(|wanted| wanted.contains(&name))

@@ -19,7 +19,11 @@ pub fn handle(call: Call, request: DescribeProducersRequest) -> Answer<DescribeP
         .topics
         .into_iter()
         .map(|t| TopicResponse {
-            partitions: t.partition_indexes.iter().map(|p| one(&call, &image, &t.name, *p)).collect(),
+            partitions: t
+                .partition_indexes
+                .iter()
+                .map(|p| one(&call, &image, &t.name, *p))
+                .collect(),
             name: t.name,
         })
         .collect();

@@ -63,7 +63,11 @@ fn describe(call: &Call) -> DescribeQuorumResponsePartitionData {
     };
     DescribeQuorumResponsePartitionData {
         partition_index: 0,
-        error_code: if leader.is_some() { ErrorCode::NONE } else { ErrorCode::NOT_LEADER_OR_FOLLOWER },
+        error_code: if leader.is_some() {
+            ErrorCode::NONE
+        } else {
+            ErrorCode::NOT_LEADER_OR_FOLLOWER
+        },
         error_message: None,
         leader_id: leader.map_or(-1, |l| l.id),
         leader_epoch: quorum.leadership.epoch,

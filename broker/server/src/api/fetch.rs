@@ -232,8 +232,7 @@ fn fill(
     data.last_stable_offset = read.last_stable_offset;
     data.log_start_offset = read.log_start_offset;
     if let Some(diverging) = read.diverging {
-        data.diverging_epoch =
-            EpochEndOffset { epoch: diverging.epoch, end_offset: diverging.end };
+        data.diverging_epoch = EpochEndOffset { epoch: diverging.epoch, end_offset: diverging.end };
     }
     // Readers of uncommitted records are told null.
     data.aborted_transactions = (reader == Reader::Committed).then(|| {

@@ -18,8 +18,7 @@ pub fn handle(call: Call, request: ListGroupsRequest) -> Answer<ListGroupsRespon
     let context = Context { version: call.version, ..Context::default() };
     let ask = Request::ListGroups { states: request.states_filter, types: request.types_filter };
     let command = |_| Command { context: context.clone(), request: ask.clone() };
-    let pending: Vec<_> =
-        shards.active().iter().map(|shard| shard.submit(command(()))).collect();
+    let pending: Vec<_> = shards.active().iter().map(|shard| shard.submit(command(()))).collect();
     Answer::later(async move {
         let mut response = ListGroupsResponse::default();
         for outcome in groups::all(pending).await {

@@ -1,6 +1,6 @@
 //! The loggers of this broker, as the resource BROKER_LOGGER (KIP-412).
 
-use ottla_config::{ConfigSource, ConfigType, Described, DescribeOptions};
+use ottla_config::{ConfigSource, ConfigType, DescribeOptions, Described};
 
 /// The one logger that there is: the root.
 const ROOT: &str = "root";

@@ -56,14 +56,10 @@ fn known(
     refused: &mut Vec<OffsetCommitResponseTopic>,
 ) -> Option<OffsetCommitRequestTopic> {
     let by_id = version >= groups::IDS_SINCE;
-    let found =
-        if by_id { image.topic(topic.topic_id) } else { image.topic_named(&topic.name) };
+    let found = if by_id { image.topic(topic.topic_id) } else { image.topic_named(&topic.name) };
     let Some(found) = found else {
-        let error = if by_id {
-            ErrorCode::UNKNOWN_TOPIC_ID
-        } else {
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-        };
+        let error =
+            if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
         refused.push(all_failed(topic, error));
         return None;
     };

@@ -55,10 +55,8 @@ fn merge(topics: &mut Vec<OffsetDeleteResponseTopic>, unknown: Vec<OffsetDeleteR
         let rows = topic.partitions.iter().map(|p| row(p.partition_index));
         match topics.iter_mut().find(|t| t.name == topic.name) {
             Some(there) => there.partitions.extend(rows),
-            None => topics.push(OffsetDeleteResponseTopic {
-                partitions: rows.collect(),
-                name: topic.name,
-            }),
+            None => topics
+                .push(OffsetDeleteResponseTopic { partitions: rows.collect(), name: topic.name }),
         }
     }
 }

@@ -27,8 +27,7 @@ pub fn handle(call: Call, request: OffsetFetchRequest) -> Answer<OffsetFetchResp
         GROUPS_SINCE.. => request.groups,
         _ => vec![one_group(request.group_id, request.topics)],
     };
-    let pending: Vec<_> =
-        asked.into_iter().map(|group| begin(&call, group, stability)).collect();
+    let pending: Vec<_> = asked.into_iter().map(|group| begin(&call, group, stability)).collect();
     Answer::later(async move {
         let found = groups::all(pending.into_iter().map(|p| p.finish(&call)).collect()).await;
         respond(call.version, found)
@@ -93,7 +92,9 @@ impl Pending {
         if call.version >= groups::IDS_SINCE {
             give_ids(&call.context.image(), &mut found);
         }
-        found.topics.extend(self.unknown.into_iter().map(|t| no_offsets(t, ErrorCode::UNKNOWN_TOPIC_ID)));
+        found
+            .topics
+            .extend(self.unknown.into_iter().map(|t| no_offsets(t, ErrorCode::UNKNOWN_TOPIC_ID)));
         found
     }
 }

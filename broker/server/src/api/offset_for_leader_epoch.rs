@@ -30,7 +30,12 @@ pub fn handle(
     OffsetForLeaderEpochResponse { topics, ..Default::default() }.into()
 }
 
-fn one(call: &Call, image: &Image, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
+fn one(
+    call: &Call,
+    image: &Image,
+    topic: &str,
+    asked: &OffsetForLeaderPartition,
+) -> EpochEndOffset {
     let partition = asked.partition;
     let failed = |error_code| EpochEndOffset { partition, error_code, ..Default::default() };
     let found = match partitions::find(call, image, topic, partition) {

@@ -14,8 +14,7 @@ use ottla_wire::api::produce::{
 };
 use ottla_wire::record::{
     AppendRules, CompressedRecords, Compression, Compressor, Keys, RejectedRecord, Rejection,
-    TargetCompression,
-    TimestampType, ValidatedBatch, validate,
+    TargetCompression, TimestampType, ValidatedBatch, validate,
 };
 use ottla_wire::{ErrorCode, Records};
 use tracing::debug;
@@ -43,7 +42,8 @@ pub fn handle(call: Call, request: ProduceRequest) -> Answer<ProduceResponse> {
         return refuse_all(request, ErrorCode::INVALID_REQUIRED_ACKS).into();
     };
     let image = call.context.image();
-    let mut job = Job { call: &call, image: &image, acks, waiting: Vec::new(), endpoints: Vec::new() };
+    let mut job =
+        Job { call: &call, image: &image, acks, waiting: Vec::new(), endpoints: Vec::new() };
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for (index, topic) in request.topic_data.into_iter().enumerate() {
         responses.push(job.topic(index, topic));
@@ -130,8 +130,7 @@ impl Job<'_> {
     fn topic(&mut self, index: usize, data: TopicProduceData) -> TopicProduceResponse {
         let by_id = self.call.version >= IDS_SINCE;
         let image = self.image;
-        let topic =
-            if by_id { image.topic(data.topic_id) } else { image.topic_named(&data.name) };
+        let topic = if by_id { image.topic(data.topic_id) } else { image.topic_named(&data.name) };
         let mut partition_responses = Vec::with_capacity(data.partition_data.len());
         for (at, partition) in data.partition_data.into_iter().enumerate() {
             let answer = match topic {

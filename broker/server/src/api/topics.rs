@@ -18,7 +18,11 @@ pub(crate) fn is_internal(name: &str) -> bool {
 /// Whether a topic may have this name.
 pub(crate) fn is_valid(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    !name.is_empty() && name.len() <= LONGEST && name != "." && name != ".." && name.bytes().all(allowed)
+    !name.is_empty()
+        && name.len() <= LONGEST
+        && name != "."
+        && name != ".."
+        && name.bytes().all(allowed)
 }
 
 /// Who serves a partition, as clients of one listener may know it.

@@ -215,10 +215,8 @@ fn under(config: &Arc<BrokerConfig>, image: &Image) -> Arc<BrokerConfig> {
         let found = image.configs(&ConfigResource::new(ResourceType::Broker, name));
         found.map(|values| values.as_ref().clone()).unwrap_or_default()
     };
-    let layers = DynamicLayers {
-        broker: texts(&config.node_id().to_string()),
-        cluster: texts(ALL_BROKERS),
-    };
+    let layers =
+        DynamicLayers { broker: texts(&config.node_id().to_string()), cluster: texts(ALL_BROKERS) };
     let (config, refused) = config.with_dynamic(layers);
     for refused in refused {
         let key = refused.key.as_deref().unwrap_or_default();

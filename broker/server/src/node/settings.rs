@@ -32,9 +32,11 @@ pub(super) fn check_supported(config: &BrokerConfig) -> Result<(), StartError> {
                 .into(),
         ));
     }
-    let unsafe_listeners = config.listeners().all.iter().find(|l| {
-        l.protocol != ottla_config::SecurityProtocol::Plaintext
-    });
+    let unsafe_listeners = config
+        .listeners()
+        .all
+        .iter()
+        .find(|l| l.protocol != ottla_config::SecurityProtocol::Plaintext);
     if let Some(listener) = unsafe_listeners {
         return Err(StartError::Unsupported(format!(
             "listener {} asks for {}: this version speaks PLAINTEXT only",
