@@ -285,9 +285,13 @@ impl Segment {
         self.log_file()?.allocate(bytes).map_err(self.failed("allocate", names::LOG))
     }
 
-    /// Cuts the file to its size, after [`preallocate`](Self::preallocate).
+    /// Cuts the file to its size, if [`preallocate`](Self::preallocate) made it longer.
     pub(crate) fn trim(&self) -> Result<()> {
-        self.log_file()?.truncate(self.size()).map_err(self.failed("truncate", names::LOG))
+        let file = self.log_file()?;
+        if file.len().map_err(self.failed("measure", names::LOG))? > self.size() {
+            file.truncate(self.size()).map_err(self.failed("truncate", names::LOG))?;
+        }
+        Ok(())
     }
 
     /// Flushes the batches, and of a complete segment the indexes. Those of an active one are

@@ -124,12 +124,16 @@ impl CleanShutdown {
         replace(disk, &dir.join(names::CLEAN_SHUTDOWN), text.as_bytes(), Durability::Flushed)
     }
 
-    /// Removes the marker, as must happen before the first write.
+    /// Removes the marker, flushed, as must happen before the first write: it must not come back
+    /// with the power.
     pub fn remove(disk: &dyn Disk, dir: &Path) -> Result<()> {
         let path = dir.join(names::CLEAN_SHUTDOWN);
         match disk.remove_file(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            other => Ok(other.map_err(DiskError::at("remove", &path))?),
+            other => {
+                other.map_err(DiskError::at("remove", &path))?;
+                Ok(disk.sync_dir(dir).map_err(DiskError::at("flush", dir))?)
+            }
         }
     }
 }

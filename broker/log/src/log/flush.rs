@@ -6,6 +6,7 @@ use super::{Log, State, read::floor};
 use crate::checkpoint::Durability;
 use crate::error::{DiskError, Result};
 use crate::segment::Growth;
+use crate::settings::Preallocate;
 
 /// Why a flush is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,9 @@ impl Log {
         let segments = self.segments.load();
         if let Some(active) = segments.last() {
             active.settle()?;
+            if self.settings.load().preallocate == Preallocate::Yes && active.size() > 0 {
+                active.trim()?;
+            }
         }
         writer.state = State::Closed;
         for segment in segments.iter() {

@@ -20,7 +20,7 @@ impl Log {
         new: &Arc<Segment>,
         now_ms: i64,
     ) -> Result<bool> {
-        let writer = self.writer.lock();
+        let mut writer = self.writer.lock();
         writer.check_open()?;
         let list = self.segments.load_full();
         let Some(first) = old.first() else { return Ok(false) };
@@ -41,6 +41,9 @@ impl Log {
         self.segments.store(Arc::new(replaced));
         self.bury(old, now_ms)?;
         new.rename(FileState::Live)?;
+        // Snapshots stand for the beginnings of segments.
+        let merged = |o: i64| o != new.base_offset && old.iter().any(|s| s.base_offset == o);
+        self.remove_snapshots(&mut writer, merged)?;
         Ok(true)
     }
 }

@@ -77,9 +77,7 @@ impl Log {
     pub(super) fn roll_at(&self, writer: &mut Writer, base: i64, now_ms: i64) -> Result<()> {
         let closed = self.active();
         closed.close_for_append()?;
-        if self.settings.load().preallocate == Preallocate::Yes {
-            closed.trim()?;
-        }
+        closed.trim()?;
         self.take_snapshot(writer, base)?;
         self.replace_active(writer, base, now_ms, &[])
     }

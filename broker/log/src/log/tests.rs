@@ -217,6 +217,8 @@ fn rolls_by_time_and_preallocates() {
     let (again, report) = open(&shared, &log.dir(), settings, FRESH);
     assert_eq!(read_all(&again, i64::MAX), before);
     assert!(report.truncated_bytes > 0, "the space reserved");
+    again.close(0).expect("close");
+    assert!(len(2) < 4096);
 }
 
 /// A message of format 1, or of format 0 for a negative timestamp, as segments of old have them.
