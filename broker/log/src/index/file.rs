@@ -183,6 +183,7 @@ impl<const N: usize> EntryFile<N> {
             return Ok(Split { count: state.before + n as u32, last, next: kept.get(n).copied() });
         }
         let (in_file, first_kept) = (state.before, kept.first().copied());
+        let total = f64::from(state.len());
         let mut last = kept.last().copied().or(state.last);
         drop(state);
         let Some(file) = open(Open::Write)? else {
@@ -197,7 +198,7 @@ impl<const N: usize> EntryFile<N> {
             }
         }
         let part = last.map_or(0.5, |l| guess(&l).clamp(0.0, 1.0));
-        split_file(&*file, in_file, (f64::from(in_file) * part) as u32, first_kept, before)
+        split_file(&*file, in_file, (total * part) as u32, first_kept, before)
     }
 
     /// Drops all entries from number `keep` on.
