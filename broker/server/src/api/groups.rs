@@ -70,12 +70,15 @@ pub(crate) fn is_valid(group: &str) -> bool {
     !group.is_empty()
 }
 
+/// Groups of one shard, and what it was asked about them.
+pub(crate) type Asked = (Vec<String>, Submitted<GroupMachine>);
+
 /// Sorts groups by the shard that has them, and asks each shard once. The replies come in no order.
 pub(crate) fn by_shard(
     call: &Call,
     groups: Vec<String>,
     request: impl Fn(Vec<String>) -> Request,
-) -> (Vec<(Vec<String>, Submitted<GroupMachine>)>, Vec<(String, ErrorCode)>) {
+) -> (Vec<Asked>, Vec<(String, ErrorCode)>) {
     let partitions = offsets_partitions(&call.context.image());
     let mut shards: BTreeMap<i32, Vec<String>> = BTreeMap::new();
     let mut failed = Vec::new();

@@ -42,8 +42,20 @@ pub fn handle(call: Call, request: ProduceRequest) -> Answer<ProduceResponse> {
         return refuse_all(request, ErrorCode::INVALID_REQUIRED_ACKS).into();
     };
     let image = call.context.image();
-    let mut job =
-        Job { call: &call, image: &image, acks, waiting: Vec::new(), endpoints: Vec::new() };
+    // No coordinator here ever began a transaction; one that nobody can end would hide every later
+    // record from those who read committed ones.
+    let transactional = match request.transactional_id {
+        Some(_) => ErrorCode::INVALID_TXN_STATE,
+        None => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    };
+    let mut job = Job {
+        call: &call,
+        image: &image,
+        acks,
+        transactional,
+        waiting: Vec::new(),
+        endpoints: Vec::new(),
+    };
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for (index, topic) in request.topic_data.into_iter().enumerate() {
         responses.push(job.topic(index, topic));
@@ -122,6 +134,8 @@ struct Job<'a> {
     call: &'a Call,
     image: &'a Image,
     acks: Acks,
+    /// What to answer to batches of transactions.
+    transactional: ErrorCode,
     waiting: Vec<Waiting>,
     endpoints: Vec<NodeEndpoint>,
 }
@@ -171,6 +185,9 @@ impl Job<'_> {
             Ok(batch) => batch,
             Err(rejection) => return self.rejected(topic, index, &rejection),
         };
+        if batch.header().is_transactional() {
+            return failed(index, self.transactional, None);
+        }
         let log_append_time_ms = match config.timestamp_type {
             Clocked::LogAppendTime => batch.header().max_timestamp,
             Clocked::CreateTime => -1,
