@@ -19,7 +19,6 @@ pub(crate) const ROOMS: &[Room] = &[
     room("wire", 1, true),
     room("config", 1, true),
     room("machine", 1, true),
-    room("observe", 1, false),
     room("metadata", 2, true),
     room("replica", 2, true),
     room("log", 2, false),

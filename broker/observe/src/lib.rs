@@ -1,1 +1,0 @@
-//! Metric and span declarations.
