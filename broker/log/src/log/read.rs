@@ -86,6 +86,8 @@ impl Log {
                 let (start, end) = (start_offset, end_offset);
                 return Err(LogError::OffsetOutOfRange { offset, start, end });
             }
+            // Less when the log was cut in between.
+            let size = segments.last().map_or(0, |s| s.size()).min(size);
             let bound = bound.min(end_offset);
             let slice = if offset >= bound {
                 None

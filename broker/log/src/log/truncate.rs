@@ -39,6 +39,10 @@ impl Log {
         };
         // Batches are never cut in two.
         let offset = within.map_or(offset, |spot| spot.base_offset.min(offset));
+        // The size first, then the end, so that no reader that knows the new end sees more.
+        if let (Some(segment), Some(spot)) = (segments.get(at), within) {
+            segment.publish(spot.position);
+        }
         self.lower_offsets(offset);
         let (kept, gone) = segments.split_at((at + 1).min(segments.len()));
         // The newest first, so that a crash in between leaves a prefix.
@@ -53,7 +57,9 @@ impl Log {
             // The cut itself is to be flushed, although what it left was flushed before: else
             // what was cut off could come back with the power.
             self.recovery_point.fetch_min(active.base_offset, Ordering::AcqRel);
-            active.truncate_to(offset)?;
+            if let Some(spot) = within {
+                active.cut_at(spot.position, offset)?;
+            }
             writer.since_entry = active.bytes_since_entry()?;
         }
         self.epochs.lock().truncate_from_end(offset);

@@ -137,13 +137,6 @@ impl Segment {
         Ok(None)
     }
 
-    /// Cuts the segment in front of the first batch that holds `offset` or more.
-    pub(crate) fn truncate_to(&self, offset: i64) -> Result<()> {
-        let cut = self.locate(offset)?;
-        let Some(cut) = cut else { return Ok(()) };
-        self.cut_at(cut.position, offset)
-    }
-
     /// Cuts the segment at `position`, where the first batch that holds `offset` or more begins.
     pub(crate) fn cut_at(&self, position: u64, offset: i64) -> Result<()> {
         let keep = self.split_at_position(position)?.count;
