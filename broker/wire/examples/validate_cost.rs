@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use ottla_wire::record::{
     AppendRules, Batch, BatchBuilder, CompressedRecords, Compression, Compressor, RecordIter,
-    TargetCompression, TimestampType, crc32c, validate,
+    TargetCompression, TimestampType, Workspace, crc32c, validate_in,
 };
 
 const NOW: i64 = 1_700_000_000_000;
@@ -57,8 +57,10 @@ fn report(name: &str, batch: &Batch) {
         ..rules.clone()
     };
     let run = |rules: &AppendRules| {
+        let mut workspace = Workspace::default();
         measure(|| {
-            let valid = validate(black_box(&bytes), rules, 13, NOW).expect("a valid batch");
+            let bytes = black_box(&bytes);
+            let valid = validate_in(&mut workspace, bytes, rules, 13, NOW).expect("a valid batch");
             black_box(valid);
         })
     };
@@ -99,6 +101,7 @@ fn main() {
     report("140 x 100 B", &batch(140, 100, Compression::None));
     report("960 x 1 kB", &batch(960, 1000, Compression::None));
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        report(&format!("10 x 100 B {}", codec.name()), &batch(10, 100, codec));
         report(&format!("128 x 1 kB {}", codec.name()), &batch(128, 1000, codec));
     }
 }

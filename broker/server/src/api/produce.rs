@@ -1,5 +1,6 @@
 //! Produce: batches are judged, appended on this thread, and acknowledged when that may be.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use ottla_config::{Compression as Configured, LogConfig, TimestampType as Clocked};
@@ -14,7 +15,7 @@ use ottla_wire::api::produce::{
 };
 use ottla_wire::record::{
     AppendRules, CompressedRecords, Compression, Compressor, Keys, RejectedRecord, Rejection,
-    TargetCompression, TimestampType, ValidatedBatch, validate,
+    TargetCompression, TimestampType, ValidatedBatch, Workspace, validate_in,
 };
 use ottla_wire::{ErrorCode, Records};
 use tracing::debug;
@@ -27,6 +28,11 @@ use crate::call::Call;
 const IDS_SINCE: i16 = 13;
 /// Since this version the answer may name the leaders' addresses.
 const ENDPOINTS_SINCE: i16 = 10;
+
+thread_local! {
+    /// What decompression needs, kept by each thread that judges batches.
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+}
 
 /// An append that is not to be told yet: where its answer stands, and what it waits for.
 struct Waiting {
@@ -181,7 +187,10 @@ impl Job<'_> {
         };
         let config = partition.config();
         let now_ms = self.call.context.core.clock().wall_ms();
-        let batch = match validate(&records, &rules(&config), self.call.version, now_ms) {
+        let (rules, version) = (rules(&config), self.call.version);
+        let judged =
+            WORKSPACE.with_borrow_mut(|w| validate_in(w, &records, &rules, version, now_ms));
+        let batch = match judged {
             Ok(batch) => batch,
             Err(rejection) => return self.rejected(topic, index, &rejection),
         };

@@ -2,7 +2,7 @@
 //! before an append.
 
 use super::varint::{Cursor, Fault, zigzag32, zigzag64};
-use super::{Compression, Decompressor, RecordError};
+use super::{Compression, Decompressor, Lz4HeaderChecksum, RecordError, Workspace};
 
 /// What is looked at in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,20 +173,33 @@ impl Section<'_> {
     /// Calls `see` with each record and its index. The section must hold exactly `count`
     /// records.
     #[inline(always)]
-    pub(crate) fn each(self, count: i32, see: impl FnMut(i32, Shape)) -> Result<(), RecordError> {
+    pub(crate) fn each(
+        self,
+        workspace: &mut Workspace,
+        count: i32,
+        see: impl FnMut(i32, Shape),
+    ) -> Result<(), RecordError> {
         match self {
             Section::Plain(bytes) => each_in_buffer(bytes, count, see),
             Section::Packed(codec, bytes, limit) => {
-                each_in_stream(Decompressor::new(codec, bytes, limit)?, count, see)
+                let checksum = Lz4HeaderChecksum::Checked;
+                let mut stream = Decompressor::open(workspace, codec, bytes, limit, checksum)?;
+                let seen = each_in_stream(&mut stream, count, see);
+                stream.close(workspace);
+                seen
             }
         }
     }
 
     /// Looks at all records.
-    pub(crate) fn summary(self, count: i32) -> Result<Summary, RecordError> {
+    pub(crate) fn summary(
+        self,
+        workspace: &mut Workspace,
+        count: i32,
+    ) -> Result<Summary, RecordError> {
         let (mut earliest, mut latest) = (i64::MAX, i64::MIN);
         let (mut keyless, mut gaps) = (0u32, 0);
-        self.each(count, |i, shape| {
+        self.each(workspace, count, |i, shape| {
             earliest = earliest.min(shape.timestamp_delta);
             latest = latest.max(shape.timestamp_delta);
             keyless |= u32::from(!shape.has_key);
@@ -227,7 +240,7 @@ fn each_in_buffer(
 
 /// Holds only a chunk at a time.
 fn each_in_stream(
-    mut stream: Decompressor<'_>,
+    stream: &mut Decompressor<'_>,
     count: i32,
     mut see: impl FnMut(i32, Shape),
 ) -> Result<(), RecordError> {
@@ -245,7 +258,7 @@ fn each_in_stream(
         }
         stream.consume(used);
         if seen < count {
-            see(seen, across_chunks(&mut stream)?);
+            see(seen, across_chunks(stream)?);
             seen += 1;
         }
     }

@@ -23,7 +23,7 @@ mod validate;
 mod varint;
 
 pub use builder::BatchBuilder;
-pub use compression::{Compressor, Decompressor, Lz4HeaderChecksum, decompress};
+pub use compression::{Compressor, Decompressor, Lz4HeaderChecksum, Workspace, decompress};
 pub use control::{ControlType, EndTxnMarker, TransactionResult};
 pub use crc::{crc32c, replace_prefix};
 pub use error::RecordError;
@@ -35,7 +35,7 @@ pub use rewrite::{emptied, rewrite};
 pub use scan::{Batch, Batches, CrcCheck};
 pub use validate::{
     AppendRules, CompressedRecords, DEFAULT_MAX_DECOMPRESSED_BYTES, Keys, TargetCompression,
-    ValidatedBatch, validate,
+    ValidatedBatch, validate, validate_in,
 };
 
 /// Bytes of base offset and length, which stand before every batch and every old message and

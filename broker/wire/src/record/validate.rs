@@ -11,7 +11,7 @@ use super::record::write_record;
 use super::reject::{MAX_RECORD_ERRORS, RecordFault, RejectedRecord, Rejection};
 use super::{
     BATCH_HEADER_SIZE, BatchHeader, CRC_START, Compression, Compressor, LOG_OVERHEAD, MAGIC_OFFSET,
-    MAGIC_V2, NO_TIMESTAMP, RecordError, RecordIter, TimestampType, crc32c, decompress,
+    MAGIC_V2, NO_TIMESTAMP, RecordError, RecordIter, TimestampType, Workspace, crc32c, decompress,
 };
 
 /// First version of Produce in which batches may be compressed with zstd (KIP-110).
@@ -126,11 +126,23 @@ impl ValidatedBatch {
     }
 }
 
+/// [`validate_in`] for those who have no workspace to keep.
+pub fn validate(
+    records: &Bytes,
+    rules: &AppendRules,
+    version: i16,
+    now_ms: i64,
+) -> Result<ValidatedBatch, Rejection> {
+    validate_in(&mut Workspace::default(), records, rules, version, now_ms)
+}
+
 /// Checks what a client produced to one partition, and sets what the topic's rules demand.
 ///
 /// `records` holds one batch; a cut-off rest behind it is dropped, as Kafka does. `version` is
-/// that of the Produce request and `now_ms` the broker's time.
-pub fn validate(
+/// that of the Produce request and `now_ms` the broker's time. `workspace` belongs to the caller's
+/// thread.
+pub fn validate_in(
+    workspace: &mut Workspace,
     records: &Bytes,
     rules: &AppendRules,
     version: i16,
@@ -154,13 +166,13 @@ pub fn validate(
                 decompress(codec, &body, limit).map(Bytes::from).map_err(Rejection::Records)?
             }
         };
-        findings.look(Section::Plain(&section))?;
+        findings.look(workspace, Section::Plain(&section))?;
         if target.is_some() || !findings.offsets_count_up {
             let compressor = target.unwrap_or(Compressor::NONE);
             return rebuild(header, &section, compressor, &findings);
         }
     } else if findings.need_records() {
-        findings.look(Section::Packed(codec, &body, limit))?;
+        findings.look(workspace, Section::Packed(codec, &body, limit))?;
         if !findings.offsets_count_up {
             return Err(Rejection::Records(RecordError::Malformed("offsets do not count up")));
         }
@@ -294,8 +306,8 @@ impl<'r> Findings<'r> {
     }
 
     /// Looks at the records, all together first and one by one if that raises doubt.
-    fn look(&mut self, section: Section<'_>) -> Result<(), Rejection> {
-        let summary = section.summary(self.count).map_err(Rejection::Records)?;
+    fn look(&mut self, workspace: &mut Workspace, section: Section<'_>) -> Result<(), Rejection> {
+        let summary = section.summary(workspace, self.count).map_err(Rejection::Records)?;
         self.offsets_count_up = summary.offsets_count_up;
         let first = self.base_timestamp.checked_add(summary.earliest);
         let last = self.base_timestamp.checked_add(summary.latest);
@@ -308,12 +320,16 @@ impl<'r> Findings<'r> {
                 self.max_timestamp = last.max(NO_TIMESTAMP);
                 Ok(())
             }
-            _ => self.judge_each(section),
+            _ => self.judge_each(workspace, section),
         }
     }
 
     #[cold]
-    fn judge_each(&mut self, section: Section<'_>) -> Result<(), Rejection> {
+    fn judge_each(
+        &mut self,
+        workspace: &mut Workspace,
+        section: Section<'_>,
+    ) -> Result<(), Rejection> {
         let (mut max_timestamp, mut records, mut total) = (NO_TIMESTAMP, Vec::new(), 0);
         let judge = |index, shape: Shape| {
             let timestamp = self.base_timestamp.wrapping_add(shape.timestamp_delta);
@@ -325,7 +341,7 @@ impl<'r> Findings<'r> {
                 }
             }
         };
-        section.each(self.count, judge).map_err(Rejection::Records)?;
+        section.each(workspace, self.count, judge).map_err(Rejection::Records)?;
         self.max_timestamp = max_timestamp;
         if total == 0 { Ok(()) } else { Err(Rejection::NotAllowed { records, total }) }
     }

@@ -79,6 +79,17 @@ enum Stream<'a> {
     Zstd(Box<zstd::Reader<'a>>),
 }
 
+/// Most memory that a [`Workspace`] keeps of one kind: what an ordinary batch needs.
+const KEPT: usize = 4 << 20;
+
+/// Buffers and states which decompression needs, kept from one batch to the next: making them
+/// costs more than decompressing a small batch does.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    buffer: Vec<u8>,
+    zstd: Option<zstd::Context>,
+}
+
 /// A stream of decompressed bytes. Its buffer is at most 4 MiB (one LZ4 block) except where a
 /// snappy block without framing is larger; what it gives in all is bounded by a limit.
 #[derive(Debug)]
@@ -107,14 +118,38 @@ impl<'a> Decompressor<'a> {
         limit: usize,
         checksum: Lz4HeaderChecksum,
     ) -> Result<Self, RecordError> {
+        Self::open(&mut Workspace::default(), codec, input, limit, checksum)
+    }
+
+    /// Takes what it needs out of `workspace`; [`Decompressor::close`] puts it back.
+    pub(crate) fn open(
+        workspace: &mut Workspace,
+        codec: Compression,
+        input: &'a [u8],
+        limit: usize,
+        checksum: Lz4HeaderChecksum,
+    ) -> Result<Self, RecordError> {
         let stream = match codec {
             Compression::None => Stream::Plain(input),
             Compression::Gzip => Stream::Gzip(Box::new(gzip::Reader::new(input))),
             Compression::Snappy => Stream::Snappy(snappy::Reader::new(input)),
             Compression::Lz4 => Stream::Lz4(lz4::Reader::new(input, checksum)?),
-            Compression::Zstd => Stream::Zstd(Box::new(zstd::Reader::new(input)?)),
+            Compression::Zstd => {
+                Stream::Zstd(Box::new(zstd::Reader::new(input, workspace.zstd.take())?))
+            }
         };
-        Ok(Self { stream, buffer: Vec::new(), filled: 0, consumed: 0, left: limit, limit })
+        let buffer = std::mem::take(&mut workspace.buffer);
+        Ok(Self { stream, buffer, filled: 0, consumed: 0, left: limit, limit })
+    }
+
+    /// Puts buffer and state back for the next batch, unless they have grown large.
+    pub(crate) fn close(self, workspace: &mut Workspace) {
+        if self.buffer.capacity() <= KEPT {
+            workspace.buffer = self.buffer;
+        }
+        if let Stream::Zstd(reader) = self.stream {
+            workspace.zstd = Some(reader.into_context()).filter(|c| c.size() <= KEPT);
+        }
     }
 
     /// What was decompressed and not yet consumed; decompresses more when that is nothing.

@@ -74,6 +74,52 @@ fn a_cut_stream_is_an_error() {
 }
 
 #[test]
+fn a_workspace_forgets_what_it_read_and_stays_small() {
+    let mut workspace = Workspace::default();
+    let mut read = |codec, packed: &[u8]| {
+        let checksum = Lz4HeaderChecksum::Checked;
+        let mut stream = Decompressor::open(&mut workspace, codec, packed, LIMIT, checksum)?;
+        let mut out = Vec::new();
+        let end = loop {
+            match stream.fill() {
+                Ok([]) => break Ok(()),
+                Ok(chunk) => out.extend_from_slice(chunk),
+                Err(error) => break Err(error),
+            }
+            stream.consume(usize::MAX);
+        };
+        stream.close(&mut workspace);
+        assert!(workspace.buffer.capacity() <= KEPT);
+        assert!(workspace.zstd.as_ref().is_none_or(|c| c.size() <= KEPT));
+        end.map(|()| out)
+    };
+    let large = noise(200_000);
+    let raw = snap::raw::Encoder::new().compress_vec(&vec![0; 6 << 20]).unwrap();
+    for codec in Compression::ALL.into_iter().chain(Compression::ALL) {
+        let pack = |b: &[u8]| Compressor::new(codec).compress(b).unwrap();
+        let (small, packed) = (pack(b"small"), pack(&large));
+        assert_eq!(read(codec, &packed).unwrap(), large);
+        if codec != Compression::None {
+            assert!(read(codec, &packed[..packed.len() / 2]).is_err());
+        }
+        assert_eq!(read(codec, &small).unwrap(), b"small");
+        assert_eq!(read(Snappy, &raw).unwrap().len(), 6 << 20);
+        assert_eq!(read(Zstd, &wide_window()).unwrap(), b"wide");
+    }
+}
+
+/// A frame that asks for a window of 32 MiB.
+fn wide_window() -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = ::zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.window_log(25).unwrap();
+    encoder.write_all(b"wi").unwrap();
+    encoder.flush().unwrap();
+    encoder.write_all(b"de").unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
 fn gzip_members_are_joined_and_a_foreign_rest_is_ignored() {
     let pack = |b: &[u8]| Compressor::new(Gzip).compress(b).unwrap();
     let joined = [pack(b"one"), pack(b""), pack(b"two")].concat();
