@@ -87,7 +87,7 @@ fn compaction_keeps_the_last_record_of_each_key() {
         ("segment.bytes", "1048576"),
         ("min.cleanable.dirty.ratio", "0.01"),
     ];
-    let rig = start(&topic, &["log.cleaner.threads=0"]);
+    let rig = start(&topic, &["log.cleaner.enable=false"]);
     let now = rig.house.house.core.clock().wall_ms();
     for i in 0..40 {
         append(&rig.partition, now, &format!("k{}", i % 4), 100_000);
