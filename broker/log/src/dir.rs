@@ -40,8 +40,7 @@ pub struct Found {
 /// The checkpoints as read when the directory was opened.
 #[derive(Clone, Debug, Default)]
 struct Checkpoints {
-    /// `None` when there is no such file although there are logs.
-    recovery_points: Option<Offsets>,
+    recovery_points: Offsets,
     high_watermarks: Offsets,
     log_starts: Offsets,
 }
@@ -80,11 +79,11 @@ impl LogDir {
         CleanShutdown::remove(disk, path)?;
         let read = |name| lenient(offsets::read(disk, &path.join(name)));
         let found = Checkpoints {
-            recovery_points: recovery_points(disk, path)?,
-            high_watermarks: read(names::HIGH_WATERMARKS)?.unwrap_or_default(),
-            log_starts: read(names::LOG_STARTS)?.unwrap_or_default(),
+            recovery_points: read(names::RECOVERY_POINTS)?,
+            high_watermarks: read(names::HIGH_WATERMARKS)?,
+            log_starts: read(names::LOG_STARTS)?,
         };
-        let cleaner_points = read(names::CLEANER_POINTS)?.unwrap_or_default();
+        let cleaner_points = read(names::CLEANER_POINTS)?;
         let graveyard = Arc::new(Graveyard::default());
         Ok(Self {
             path: path.to_path_buf(),
@@ -186,7 +185,7 @@ impl LogDir {
         let offset = |of: &Offsets| of.get(&found.name).copied().unwrap_or(0);
         let start = Start {
             shutdown: self.shutdown,
-            recovery_point: self.found.recovery_points.as_ref().map(offset),
+            recovery_point: self.found.recovery_points.get(&found.name).copied(),
             log_start: offset(&self.found.log_starts),
             high_watermark: offset(&self.found.high_watermarks),
             now_ms,
@@ -308,28 +307,14 @@ impl LogDir {
 }
 
 /// A damaged checkpoint is as good as none.
-fn lenient(read: Result<Offsets>) -> Result<Option<Offsets>> {
+fn lenient(read: Result<Offsets>) -> Result<Offsets> {
     match read {
         Err(LogError::Corrupt { path, what }) => {
             tracing::warn!(path = %path.display(), what, "ignoring a damaged checkpoint");
-            Ok(None)
+            Ok(Offsets::new())
         }
-        other => other.map(Some),
+        other => other,
     }
-}
-
-/// The recovery points; a directory that never held a log gets a checkpoint that says so.
-fn recovery_points(disk: &dyn Disk, path: &Path) -> Result<Option<Offsets>> {
-    let file = path.join(names::RECOVERY_POINTS);
-    if disk.exists(&file).map_err(DiskError::at("look for", &file))? {
-        return lenient(offsets::read(disk, &file));
-    }
-    let entries = disk.list(path).map_err(DiskError::at("list", path))?;
-    if entries.iter().any(|e| names::parse_dir_name(&e.name).is_some()) {
-        return Ok(None);
-    }
-    offsets::write(disk, &file, std::iter::empty())?;
-    Ok(Some(Offsets::new()))
 }
 
 /// A log that waits to be removed.
