@@ -11,6 +11,8 @@ use crate::error::{LogError, Result};
 
 mod entry;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use entry::{BatchMeta, KEPT_BATCHES, ProducerEntry};
 

@@ -302,3 +302,83 @@ fn split_file<const N: usize>(
     }
     Ok(Split { count: (low * per_block).min(in_file), last, next })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::disk::Disk;
+    use crate::disk::sim::SimDisk;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Push(u32),
+        Truncate(prop::sample::Index),
+        Settle,
+        Reopen,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            8 => (1u32..1500).prop_map(Op::Push),
+            1 => any::<prop::sample::Index>().prop_map(Op::Truncate),
+            1 => Just(Op::Settle),
+            1 => Just(Op::Reopen),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        /// An index is a sorted list, whatever part of it is in memory and whatever is guessed.
+        #[test]
+        fn is_a_sorted_list(ops in prop::collection::vec(op(), 1..12), guess in -0.5f64..1.5) {
+            let disk = SimDisk::new(1);
+            let open = |how: Open| match disk.open(Path::new("/index"), how) {
+                Ok(file) => Ok(Some(file)),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(io("open")(e)),
+            };
+            let (mut index, mut model) = (EntryFile::<4>::empty(), Vec::<u32>::new());
+            for op in ops {
+                match op {
+                    Op::Push(n) => {
+                        for _ in 0..n {
+                            let next = model.last().map_or(3, |l| l + 1 + l % 7);
+                            index.push(next.to_be_bytes(), &open).expect("push");
+                            model.push(next);
+                        }
+                    }
+                    Op::Truncate(at) => {
+                        let keep = at.index(model.len() + 1);
+                        index.truncate(keep as u32, &open).expect("truncate");
+                        model.truncate(keep);
+                    }
+                    Op::Settle => index.settle(&open).expect("settle"),
+                    Op::Reopen => {
+                        index.settle(&open).expect("settle");
+                        index = EntryFile::on_disk();
+                    }
+                }
+                let value = |e: [u8; 4]| u32::from_be_bytes(e);
+                prop_assert_eq!(index.len(&open).expect("len") as usize, model.len());
+                prop_assert_eq!(index.last(&open).expect("last").map(value), model.last().copied());
+                let top = model.last().map_or(1, |l| l + 2);
+                for wanted in [0, 1, top / 5, top / 2, top - 1, top].into_iter().chain(
+                    model.iter().copied().step_by(model.len() / 20 + 1),
+                ) {
+                    let split = index
+                        .split(|e| value(*e) <= wanted, |_| guess, &open)
+                        .expect("split");
+                    let count = model.partition_point(|e| *e <= wanted);
+                    prop_assert_eq!(split.count as usize, count);
+                    prop_assert_eq!(split.next.map(value), model.get(count).copied());
+                    let last = count.checked_sub(1).and_then(|i| model.get(i)).copied();
+                    prop_assert_eq!(split.last.map(value), last);
+                }
+            }
+        }
+    }
+}
