@@ -36,6 +36,24 @@ const COMMANDS: &[Command] = &[
         about: "Format log directories and look at them",
         run: tool::storage::run,
     },
+    Command {
+        name: "topics",
+        kafka_name: Some("kafka-topics"),
+        about: "Make topics, look at them, change and delete them",
+        run: tool::topics::run,
+    },
+    Command {
+        name: "console-producer",
+        kafka_name: Some("kafka-console-producer"),
+        about: "Send the lines of standard input as records",
+        run: tool::console_producer::run,
+    },
+    Command {
+        name: "console-consumer",
+        kafka_name: Some("kafka-console-consumer"),
+        about: "Print the records of topics",
+        run: tool::console_consumer::run,
+    },
 ];
 
 /// Small and quick for a program of many threads that allocate little each.
@@ -79,6 +97,6 @@ fn main() -> ExitCode {
 fn overview(out: &mut dyn Write) {
     let _ = writeln!(out, "usage: ottla COMMAND [ARGUMENT]...\n");
     for command in COMMANDS {
-        let _ = writeln!(out, "  {:<12} {}", command.name, command.about);
+        let _ = writeln!(out, "  {:<16} {}", command.name, command.about);
     }
 }
