@@ -120,12 +120,9 @@ impl Metadata {
     /// The leader of a partition.
     pub fn leader(&self, partition: &TopicPartition) -> Result<i32, ClientError> {
         let topic = self.topic(&partition.topic)?;
-        let found = topic.partition(partition.partition).ok_or_else(|| {
-            ClientError::Api(ApiError {
-                code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                message: None,
-            })
-        })?;
+        let found = topic
+            .partition(partition.partition)
+            .ok_or(ApiError { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message: None })?;
         found.leader.ok_or_else(|| ClientError::NoLeader(partition.clone()))
     }
 }
