@@ -86,10 +86,9 @@ fn new_topic(options: &Topics) -> Result<NewTopic, String> {
     Ok(NewTopic {
         name: options.topic.clone().unwrap_or_default(),
         partitions: options.partitions()?,
-        replication_factor: match options.replication_factor()? {
-            None => None,
-            Some(factor) => Some(i16::try_from(factor).unwrap_or(0)),
-        },
+        replication_factor: options
+            .replication_factor()?
+            .map(|factor| i16::try_from(factor).unwrap_or(0)),
         assignment: options.assignment()?.unwrap_or_default(),
         configs,
     })
