@@ -1,7 +1,7 @@
 //! DescribeQuorum: the voters of the metadata log, and how far each is (KIP-595, KIP-853).
 
 use ottla_metadata::features;
-use ottla_quorum::Replica;
+use ottla_quorum::{Description, Replica};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, DescribeQuorumResponsePartitionData,
@@ -16,13 +16,14 @@ const METADATA_TOPIC: &str = "__cluster_metadata";
 
 /// Answers DescribeQuorum.
 pub fn handle(call: Call, request: DescribeQuorumRequest) -> Answer<DescribeQuorumResponse> {
+    let quorum = call.context.quorum.describe();
     let wanted = request.topics.iter().all(|t| {
         t.topic_name == METADATA_TOPIC && t.partitions.iter().all(|p| p.partition_index == 0)
     });
     let topics = if wanted && !request.topics.is_empty() {
         vec![DescribeQuorumResponseTopicData {
             topic_name: METADATA_TOPIC.to_owned(),
-            partitions: vec![describe(&call)],
+            partitions: vec![describe(&call, &quorum)],
         }]
     } else {
         let unknown = |partition_index| DescribeQuorumResponsePartitionData {
@@ -37,12 +38,11 @@ pub fn handle(call: Call, request: DescribeQuorumRequest) -> Answer<DescribeQuor
         };
         request.topics.into_iter().map(topic).collect()
     };
-    let nodes = if call.version >= 2 { nodes(&call) } else { Vec::new() };
+    let nodes = if call.version >= 2 { nodes(&quorum) } else { Vec::new() };
     DescribeQuorumResponse { topics, nodes, error_message: None, ..Default::default() }.into()
 }
 
-fn describe(call: &Call) -> DescribeQuorumResponsePartitionData {
-    let quorum = call.context.quorum.describe();
+fn describe(call: &Call, quorum: &Description) -> DescribeQuorumResponsePartitionData {
     let now = call.context.core.clock().wall_ms();
     let leader = quorum.leadership.leader;
     // A cluster whose voters stand in configuration files knows no directory ids.
@@ -77,8 +77,7 @@ fn describe(call: &Call) -> DescribeQuorumResponsePartitionData {
     }
 }
 
-fn nodes(call: &Call) -> Vec<Node> {
-    let quorum = call.context.quorum.describe();
+fn nodes(quorum: &Description) -> Vec<Node> {
     let listener = |e: &ottla_quorum::Endpoint| Listener {
         name: e.name.clone(),
         host: e.host.clone(),

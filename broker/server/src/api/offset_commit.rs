@@ -36,11 +36,6 @@ pub fn handle(call: Call, mut request: OffsetCommitRequest) -> Answer<OffsetComm
         _ => None,
     };
     let fail = move |error: ErrorCode| {
-        // Members know how to go on from these two.
-        let error = match error {
-            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
-            other => other,
-        };
         let mut topics: Vec<_> = failing.into_iter().map(|t| all_failed(t, error)).collect();
         merge(&mut topics, refused_too);
         OffsetCommitResponse { topics, ..Default::default() }
