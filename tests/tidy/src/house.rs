@@ -25,6 +25,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("net", 2, false),
     room("controller", 3, true),
     room("coordinator", 3, true),
+    room("quorum/histogram", 0, false),
     room("quorum", 3, false),
     room("client", 3, false),
     room("engine", 4, false),
