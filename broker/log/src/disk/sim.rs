@@ -3,7 +3,7 @@
 //! It behaves as a journaling file system does: creations, renames and removals reach the disk
 //! in their order, and any flush of a file or directory takes all earlier ones along. What was
 //! written to a file and not flushed is lost at a power loss, or is there in part, write by
-//! write. All choices come from a seed.
+//! write. A harsh one ([`SimDisk::harsh`]) promises less. All choices come from a seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
@@ -11,13 +11,16 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{Disk, DiskFile, Entry, Kind, Open, Space};
 
-/// A file system in memory. Clones are the same file system.
+/// A file system in memory. Clones are the same file system, as one process sees it.
 #[derive(Clone, Debug)]
-pub struct SimDisk(Arc<Mutex<State>>);
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+    process: u64,
+}
 
 type Names = BTreeMap<PathBuf, Node>;
 
@@ -53,7 +56,14 @@ struct State {
     changes_left: Option<u64>,
     changes: u64,
     now_ms: i64,
+    /// The process that may use it; those before it are gone.
+    process: u64,
+    /// Whether flushing a file leaves names as unsure as they were, and a write may lack any of its sectors.
+    harsh: bool,
 }
+
+/// The bytes that reach the disk together or not at all.
+const SECTOR: usize = 512;
 
 /// What the process was about to change.
 enum Step {
@@ -138,7 +148,7 @@ impl SimDisk {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let names = Names::from([(PathBuf::from("/"), Node::Dir)]);
-        Self(Arc::new(Mutex::new(State {
+        let state = State {
             journal: vec![names.clone()],
             names,
             locks: BTreeSet::new(),
@@ -147,31 +157,67 @@ impl SimDisk {
             changes_left: None,
             changes: 0,
             now_ms: 0,
-        })))
+            process: 0,
+            harsh: false,
+        };
+        Self { state: Arc::new(Mutex::new(state)), process: 0 }
+    }
+
+    /// A file system that keeps no more than POSIX promises: only the flush of a directory makes names durable, and a
+    /// write that was not flushed may lack any of its sectors after a loss of power.
+    #[must_use]
+    pub fn harsh(seed: u64) -> Self {
+        let disk = Self::new(seed);
+        disk.state.lock().harsh = true;
+        disk
+    }
+
+    /// The file system as the next process sees it. What is left of the one before, such as a thread that did not end
+    /// in time, cannot touch it any more.
+    #[must_use]
+    pub fn next_process(&self) -> Self {
+        let mut state = self.state.lock();
+        state.process += 1;
+        Self { state: Arc::clone(&self.state), process: state.process }
+    }
+
+    /// Whether the process died, or was replaced by another.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.alive().is_err()
+    }
+
+    /// The state, for a process that lives.
+    fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state.lock();
+        match state.changes_left == Some(0) || state.process != self.process {
+            true => Err(dead()),
+            false => Ok(state),
+        }
     }
 
     /// How many changes were asked for since the start.
     #[must_use]
     pub fn changes(&self) -> u64 {
-        self.0.lock().changes
+        self.state.lock().changes
     }
 
     /// The process dies in the middle of the change that comes after `changes` more. What it
     /// wrote before is there when the disk is [revived](Self::revive).
     pub fn die_after(&self, changes: u64) {
-        self.0.lock().changes_left = Some(changes + 1);
+        self.state.lock().changes_left = Some(changes + 1);
     }
 
     /// Another process begins, with nothing open. Files are as the one before left them.
     pub fn revive(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.changes_left = None;
         state.locks.clear();
     }
 
     /// The machine loses power, and starts again: what was not flushed may be lost.
     pub fn lose_power(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let states = state.journal.len();
         let back_to = state.below(states);
         state.names = state.journal.swap_remove(back_to);
@@ -187,11 +233,20 @@ impl SimDisk {
             let mut content = file.lock();
             let mut bytes = std::mem::take(&mut content.flushed);
             for change in std::mem::take(&mut content.pending) {
-                match (state.below(4), change) {
+                let fates = if state.harsh { 5 } else { 4 };
+                match (state.below(fates), change) {
                     (0, _) => {}
                     (1, Change::Write(at, mut data)) => {
                         data.truncate(state.below(data.len() + 1));
                         apply(&mut bytes, &Change::Write(at, data));
+                    }
+                    (4, Change::Write(at, data)) => {
+                        for (i, sector) in data.chunks(SECTOR).enumerate() {
+                            if state.below(2) == 0 {
+                                let at = at + i * SECTOR;
+                                apply(&mut bytes, &Change::Write(at, sector.to_vec()));
+                            }
+                        }
                     }
                     (_, change) => apply(&mut bytes, &change),
                 }
@@ -206,25 +261,22 @@ impl SimDisk {
 
     /// From now on all files together may have so many bytes.
     pub fn set_capacity(&self, bytes: u64) {
-        self.0.lock().capacity = bytes;
+        self.state.lock().capacity = bytes;
     }
 
     /// What files are written with as the time of the change.
     pub fn set_now_ms(&self, now_ms: i64) {
-        self.0.lock().now_ms = now_ms;
+        self.state.lock().now_ms = now_ms;
     }
 
     fn node(&self, path: &Path) -> io::Result<Node> {
-        self.0.lock().names.get(path).cloned().ok_or_else(missing)
+        self.alive()?.names.get(path).cloned().ok_or_else(missing)
     }
 }
 
 impl Disk for SimDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.0.lock();
-        if state.changes_left == Some(0) {
-            return Err(dead());
-        }
+        let mut state = self.alive()?;
         let found = state.names.get(path).cloned();
         let content = match (found, how) {
             (Some(Node::Dir), _) => return Err(io::ErrorKind::IsADirectory.into()),
@@ -255,7 +307,7 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.alive()?;
         if !state.names.contains_key(from) {
             return Err(missing());
         }
@@ -274,7 +326,7 @@ impl Disk for SimDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.alive()?;
         match state.names.get(path) {
             Some(Node::File(_)) => {}
             _ => return Err(missing()),
@@ -286,7 +338,7 @@ impl Disk for SimDisk {
     }
 
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.alive()?;
         if !state.names.contains_key(path) {
             return Err(missing());
         }
@@ -297,7 +349,7 @@ impl Disk for SimDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.alive()?;
         if state.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -321,7 +373,7 @@ impl Disk for SimDisk {
         if !matches!(self.node(dir)?, Node::Dir) {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        let state = self.0.lock();
+        let state = self.alive()?;
         let inside = state.names.iter().filter(|(path, _)| path.parent() == Some(dir));
         let entries = inside.filter_map(|(path, node)| {
             let name = path.file_name()?.to_str()?.to_owned();
@@ -333,30 +385,34 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.node(dir)?;
-        let mut state = self.0.lock();
+        let mut state = self.alive()?;
         state.rename_step()?;
         state.commit_names();
         Ok(())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.node(path).is_ok())
+        match self.node(path) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         self.open(path, Open::Create)?;
-        let new = self.0.lock().locks.insert(path.to_path_buf());
+        let new = self.alive()?.locks.insert(path.to_path_buf());
         let guard = || -> Box<dyn Send + Sync> { Box::new(Held(self.clone(), path.into())) };
         Ok(new.then(guard))
     }
 
     fn space(&self, _: &Path) -> io::Result<Space> {
-        let state = self.0.lock();
+        let state = self.alive()?;
         Ok(Space { total: state.capacity, usable: state.capacity.saturating_sub(state.used()) })
     }
 
     fn sync_all(&self, _: &Path) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = self.alive()?;
         state.rename_step()?;
         for node in state.names.values() {
             if let Node::File(content) = node {
@@ -375,7 +431,10 @@ struct Held(SimDisk, PathBuf);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.0.lock().locks.remove(&self.1);
+        // The next process may have locked it meanwhile.
+        if let Ok(mut state) = self.0.alive() {
+            state.locks.remove(&self.1);
+        }
     }
 }
 
@@ -404,7 +463,7 @@ impl DiskFile for SimFile {
 
     fn write_vectored_at(&self, bufs: &mut [IoSlice<'_>], position: u64) -> io::Result<()> {
         let mut data: Vec<u8> = bufs.iter().flat_map(|b| b.iter().copied()).collect();
-        let mut state = self.disk.0.lock();
+        let mut state = self.disk.alive()?;
         let step = state.step()?;
         let end = position + data.len() as u64;
         let grows = end.saturating_sub(self.content.lock().live.len() as u64);
@@ -439,7 +498,7 @@ impl DiskFile for SimFile {
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
+        let mut state = self.disk.alive()?;
         state.rename_step()?;
         let now_ms = state.now_ms;
         self.change(Change::Truncate(len as usize), &mut self.content.lock(), now_ms);
@@ -452,12 +511,14 @@ impl DiskFile for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
+        let mut state = self.disk.alive()?;
         state.rename_step()?;
         let mut content = self.content.lock();
         content.flushed = content.live.clone();
         content.pending.clear();
-        state.commit_names();
+        if !state.harsh {
+            state.commit_names();
+        }
         Ok(())
     }
 
