@@ -36,7 +36,7 @@ use crate::types::{Membership, StoredMembership, TypeConfig};
 use crate::updates::Updates;
 use crate::voter::{Member, NodeKey, Voter};
 
-/// Entries kept in reach of slow followers behind the newest snapshot.
+/// [`Options::kept_entries`], where nothing else is said.
 const KEPT_ENTRIES: u64 = 1000;
 
 /// How long a snapshot asked for may take.
@@ -64,6 +64,8 @@ pub struct Options {
     pub segment_ms: i64,
     /// `controller.quorum.election.timeout.ms`: how long without a leader before a voter stands for election.
     pub election_timeout_ms: u64,
+    /// Entries kept in reach of slow followers behind the newest snapshot.
+    pub kept_entries: u64,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -82,6 +84,7 @@ impl Options {
             segment_bytes: 1 << 30,
             segment_ms: 7 * 24 * 3_600_000,
             election_timeout_ms: 1000,
+            kept_entries: KEPT_ENTRIES,
             clock,
         }
     }
@@ -142,7 +145,7 @@ impl RaftQuorum {
             signals.clone(),
             options.clock,
         );
-        let config = Arc::new(config(options.election_timeout_ms)?);
+        let config = Arc::new(config(options.election_timeout_ms, options.kept_entries)?);
         let raft = Raft::new(options.node, config, network, LogStore(store.clone()), state_machine);
         let raft: Node = raft.await.map_err(|e| stopped(&e))?;
         let (leadership, tasks) =
@@ -318,7 +321,7 @@ impl RaftQuorum {
     }
 }
 
-fn config(election_timeout_ms: u64) -> Result<Config, QuorumError> {
+fn config(election_timeout_ms: u64, kept_entries: u64) -> Result<Config, QuorumError> {
     let least = election_timeout_ms.max(10);
     let config = Config {
         cluster_name: "ottla".to_owned(),
@@ -327,7 +330,7 @@ fn config(election_timeout_ms: u64) -> Result<Config, QuorumError> {
         heartbeat_interval: (least / 4).max(2),
         install_snapshot_timeout: 60_000,
         snapshot_policy: Policy::Never,
-        max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        max_in_snapshot_log_to_keep: kept_entries,
         enable_pre_vote: Some(true),
         // A new epoch at each start, as Kafka has it; and no node may lead before it has asked the others.
         enable_leader_restore: Some(false),

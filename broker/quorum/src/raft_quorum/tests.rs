@@ -1,5 +1,7 @@
 //! Several voters in one process, over a network that can be cut.
 
+mod crash;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
