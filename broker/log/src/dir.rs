@@ -12,7 +12,7 @@ use crate::checkpoint::offsets::{self, Offsets, TopicPartition};
 use crate::disk::{Disk, Kind, Space};
 use crate::error::{DiskError, LogError, Result};
 use crate::graveyard::{Graveyard, Remains};
-use crate::log::{LoadReport, Log, Shared, Shutdown, Start};
+use crate::log::{LoadReport, Log, Shared, Shutdown, Start, Trust};
 use crate::names::{self, DirKind};
 use crate::settings::LogSettings;
 
@@ -189,6 +189,7 @@ impl LogDir {
             log_start: offset(&self.found.log_starts),
             high_watermark: offset(&self.found.high_watermarks),
             now_ms,
+            trust: Trust::Replicas,
         };
         let dir = self.path.join(&found.dir_name);
         let name = found.name.clone();

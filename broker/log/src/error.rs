@@ -114,6 +114,23 @@ pub enum LogError {
         /// What is wrong.
         what: String,
     },
+    /// What was flushed is not there any more, or not as it was. Nothing was cut off.
+    #[error(
+        "{path}: {found} at byte {position}, where offset {offset} should begin, though {proof}",
+        path = path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        position: u64,
+        /// The offset of the first record that is lost.
+        offset: i64,
+        /// What is there instead.
+        found: &'static str,
+        /// Why that is not the end of an interrupted write.
+        proof: String,
+    },
     /// The log was closed or deleted, or a write to it failed half-way.
     #[error("the log is closed")]
     Closed,
@@ -130,7 +147,7 @@ impl LogError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Disk(_) | Self::Corrupt { .. } | Self::Locked { .. } => {
+            Self::Disk(_) | Self::Corrupt { .. } | Self::Damaged { .. } | Self::Locked { .. } => {
                 ErrorCode::KAFKA_STORAGE_ERROR
             }
             Self::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,

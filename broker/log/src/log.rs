@@ -34,12 +34,14 @@ mod roll;
 #[cfg(test)]
 mod tests;
 mod truncate;
+mod trust;
 
 pub use append::{AppendBatch, AppendInfo, FollowerInfo, LeaderAppend, MAX_BATCHES, Outcome};
 pub use flush::FlushDue;
 pub use load::{LoadReport, Shutdown, Start};
 pub use read::{AtLeast, FetchSlice, ReadResult, TimestampMatch};
 pub use truncate::Truncated;
+pub use trust::Trust;
 
 /// The first unstable offset while there is no unfinished transaction.
 const NONE: i64 = i64::MAX;

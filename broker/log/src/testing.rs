@@ -9,7 +9,7 @@ use crate::cache::FileCache;
 use crate::checkpoint::offsets::TopicPartition;
 use crate::disk::Disk;
 use crate::graveyard::Graveyard;
-use crate::log::{AppendBatch, LeaderAppend, LoadReport, Log, Shared, Shutdown, Start};
+use crate::log::{AppendBatch, LeaderAppend, LoadReport, Log, Shared, Shutdown, Start, Trust};
 use crate::producers::{MarkerRule, Origin};
 use crate::settings::LogSettings;
 
@@ -145,6 +145,7 @@ pub(crate) const FRESH: Start = Start {
     log_start: 0,
     high_watermark: 0,
     now_ms: 1000,
+    trust: Trust::Replicas,
 };
 
 pub(crate) fn open(

@@ -11,7 +11,7 @@ use ottla_log::disk::sim::SimDisk;
 use ottla_log::disk::{Disk, Open};
 use ottla_log::graveyard::Graveyard;
 use ottla_log::log::{
-    AppendBatch, AtLeast, LeaderAppend, LoadReport, Shared, Shutdown, Start, Truncated,
+    AppendBatch, AtLeast, LeaderAppend, LoadReport, Shared, Shutdown, Start, Truncated, Trust,
 };
 use ottla_log::producers::{MarkerRule, Origin};
 use ottla_log::settings::Cleanup;
@@ -60,6 +60,7 @@ fn reopen(
         log_start,
         high_watermark: 0,
         now_ms: 0,
+        trust: Trust::Replicas,
     };
     Log::open(&shared(disk), DIR.into(), name(), settings(), &start, &mut Vec::new())
 }
@@ -473,6 +474,7 @@ fn wrong_and_missing_indexes() {
                     log_start: 0,
                     high_watermark: 0,
                     now_ms: 0,
+                    trust: Trust::Replicas,
                 };
                 let (log, _) = Log::open(
                     &shared(&disk),

@@ -49,6 +49,25 @@ pub enum QuorumError {
         /// What is wrong with it.
         why: String,
     },
+    /// The metadata log lacks what was flushed. It was left as it is.
+    #[error(
+        "the metadata log is damaged, and not only where an interrupted write could have left it: {what}. {}",
+        rescue(dir)
+    )]
+    Damaged {
+        /// The directory of the metadata partition.
+        dir: PathBuf,
+        /// What was found where.
+        what: ottla_log::LogError,
+    },
+    /// The metadata log begins behind the newest snapshot that can be read. It was left as it is.
+    #[error("the metadata log in {} begins at offset {log_start}, and no snapshot there that can be read reaches it. {}", dir.display(), rescue(dir))]
+    NoSnapshot {
+        /// The directory of the metadata partition.
+        dir: PathBuf,
+        /// Where the log begins.
+        log_start: i64,
+    },
     /// The metadata log itself failed.
     #[error("metadata log: {0}")]
     Log(#[from] ottla_log::LogError),
@@ -58,6 +77,16 @@ pub enum QuorumError {
     /// A change of members that cannot be made now.
     #[error("{0}")]
     Membership(String),
+}
+
+/// What a person should do about a damaged directory.
+fn rescue(dir: &Path) -> String {
+    let aside = dir.parent().unwrap_or(dir).with_extension("damaged");
+    let (dir, aside) = (dir.display(), aside.display());
+    format!(
+        "Nothing was cut off. Restore {dir} from a backup; or, where most of the other controllers are up, have this one \
+         catch up from them: mv {dir} {aside} && mkdir {dir} && cp {aside}/quorum-state {dir}/"
+    )
 }
 
 fn leader_text(leader: Option<NodeKey>) -> String {
@@ -76,7 +105,11 @@ impl QuorumError {
             Self::NotLeader { .. } => ErrorCode::NOT_CONTROLLER,
             Self::TooLarge { .. } | Self::Encode(_) => ErrorCode::INVALID_REQUEST,
             Self::Stopped(_) => ErrorCode::NOT_CONTROLLER,
-            Self::Io { .. } | Self::Corrupt { .. } | Self::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+            Self::Io { .. }
+            | Self::Corrupt { .. }
+            | Self::Damaged { .. }
+            | Self::NoSnapshot { .. }
+            | Self::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
             Self::NoVoters(_) | Self::Membership(_) => ErrorCode::INVALID_REQUEST,
         }
     }

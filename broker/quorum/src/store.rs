@@ -9,6 +9,7 @@ mod flusher;
 mod index;
 mod open;
 mod raft;
+mod reached;
 mod snapshots;
 
 use std::collections::VecDeque;
@@ -17,10 +18,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use openraft::entry::RaftEntry;
+use ottla_log::Log;
 use ottla_log::disk::Disk;
 use ottla_log::graveyard::Graveyard;
 use ottla_log::log::AtLeast;
-use ottla_log::{Log, LogError};
 use ottla_wire::Uuid;
 use parking_lot::Mutex;
 
@@ -36,6 +37,7 @@ pub(crate) use flusher::Flusher;
 pub(crate) use index::{Index, Place};
 pub(crate) use open::{Opened, StoreOptions};
 pub(crate) use raft::LogStore;
+pub(crate) use reached::Reached;
 
 /// Bytes of the newest entries kept in memory, for the state machine and for followers that keep up.
 const CACHE_BYTES: usize = 8 << 20;
@@ -50,6 +52,7 @@ pub(crate) struct Store {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     log: Arc<Log>,
+    reached: Arc<Reached>,
     graveyard: Arc<Graveyard>,
     retention: Retention,
     clock: Clock,
@@ -235,7 +238,8 @@ impl Store {
                 "entry {next} left the log before it was cut"
             )));
         };
-        self.log.truncate_to(place.base_offset, (self.clock)())?;
+        let offset = place.base_offset;
+        self.reached.lower(offset, || self.log.truncate_to(offset, (self.clock)()))?;
         state.truncate(next);
         Ok(())
     }
@@ -260,7 +264,8 @@ impl Store {
         };
         let offset = kept.id.end_offset;
         let membership = kept.meta.as_ref().map(|m| m.last_membership.membership().clone());
-        self.log.truncate_fully_and_start_at(offset, (self.clock)())?;
+        let start = || self.log.truncate_fully_and_start_at(offset, (self.clock)());
+        self.reached.lower(offset, start)?;
         state.index = Index::after(Some(upto), offset);
         state.cache.clear();
         state.cached_bytes = 0;
@@ -339,9 +344,11 @@ impl Store {
     }
 
     /// Flushes the log and takes no more appends.
-    pub(crate) fn close(&self) -> Result<(), LogError> {
+    pub(crate) fn close(&self) -> Result<(), QuorumError> {
         self.flusher.stop();
-        self.log.close((self.clock)())
+        self.log.close((self.clock)())?;
+        self.reached.note(|| self.log.recovery_point())?;
+        self.reached.settle()
     }
 }
 

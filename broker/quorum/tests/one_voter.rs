@@ -147,7 +147,11 @@ async fn a_log_that_is_gone_is_not_begun_anew() {
     let quorum = RaftQuorum::start(options(dir.path()), Alone).await.unwrap();
     leader(&quorum).await;
     quorum.shutdown().await.unwrap();
-    std::fs::remove_file(dir.path().join("__cluster_metadata-0/00000000000000000000.log")).unwrap();
+    let partition = dir.path().join("__cluster_metadata-0");
+    std::fs::remove_file(partition.join("00000000000000000000.log")).unwrap();
+    let refused = RaftQuorum::start(options(dir.path()), Alone).await.unwrap_err().to_string();
+    assert!(refused.contains("no segment at byte 0, where offset 0 should begin"), "{refused}");
+    std::fs::remove_file(partition.join("flushed-offset")).unwrap();
     let refused = RaftQuorum::start(options(dir.path()), Alone).await.unwrap_err();
     assert_eq!(
         refused.to_string(),

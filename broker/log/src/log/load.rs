@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::trust::{Follows, Trust};
 use super::{Log, NONE, Segments, Shared, State, Writer, new_place};
 use crate::batch::{Batch, HEADER, Marker, Outcome, parse_marker};
 use crate::checkpoint::epochs::Epochs;
@@ -46,6 +47,8 @@ pub struct Start {
     pub high_watermark: i64,
     /// Now, milliseconds since 1970.
     pub now_ms: i64,
+    /// What may be cut off.
+    pub trust: Trust,
 }
 
 /// What opening a log did.
@@ -388,6 +391,7 @@ impl Loading<'_> {
     ) -> Result<(i64, Producers, Vec<i64>)> {
         let first = super::read::floor(segments, self.flushed());
         let Some(base) = segments.get(first).map(|s| s.base_offset) else {
+            self.from.trust.reached(start, || (self.dir.to_path_buf(), 0, "no segment"))?;
             return Ok((start, Producers::at(start), snapshots));
         };
         let newer = snapshots.split_off(snapshots.partition_point(|s| *s <= base));
@@ -404,7 +408,9 @@ impl Loading<'_> {
                 self.take_snapshot(&producers, segment.base_offset, &mut snapshots)?;
             }
             let growth = if last { Growth::Active } else { Growth::Complete };
-            let checked = self.check(&segment, growth, epochs, &mut producers)?;
+            let more = segments.get(index + 1..).unwrap_or_default().iter().any(|s| s.size() > 0);
+            let follows = if more { Follows::Segment } else { Follows::Nothing };
+            let checked = self.check(&segment, growth, follows, epochs, &mut producers)?;
             report.recovered_segments += 1;
             report.recovered_bytes += segment.size();
             report.truncated_bytes += checked.cut;
@@ -415,12 +421,22 @@ impl Loading<'_> {
             let gap = segments.get(index).is_some_and(|next| next.base_offset != end)
                 && self.from.recovery_point.is_some()
                 && !self.settings.cleanup.compacts();
+            if gap && checked.cut == 0 {
+                self.from.trust.reached(end, || {
+                    (segment.path(names::LOG), segment.size(), "the end of the segment")
+                })?;
+            }
             if checked.cut > 0 || gap {
                 report.removed_segments += segments.len() - index;
                 for gone in segments.drain(index..) {
                     gone.remove()?;
                 }
             }
+        }
+        if let Some(last) = segments.last() {
+            self.from
+                .trust
+                .reached(end, || (last.path(names::LOG), last.size(), "the end of the log"))?;
         }
         producers.set_end_offset(end);
         Ok((end, producers, snapshots))
@@ -452,12 +468,14 @@ impl Loading<'_> {
         &mut self,
         segment: &Arc<Segment>,
         growth: Growth,
+        follows: Follows,
         epochs: &mut Epochs,
         producers: &mut Producers,
     ) -> Result<Checked> {
         let mut builder =
             IndexBuilder::new(segment.base_offset, self.settings.index_interval_bytes);
         let mut end = segment.base_offset;
+        let (trust, mut epoch) = (self.from.trust, i32::MIN);
         let size = segment.size();
         segment.clear_aborted()?;
         let mut position = 0;
@@ -473,9 +491,13 @@ impl Loading<'_> {
                     Next::Invalid(why) => break Some(why),
                 };
                 let far = batch.last_offset - segment.base_offset > i64::from(i32::MAX);
-                if batch.base_offset < end || far {
+                if let Some(why) = trust.misplaced(&batch, end, epoch) {
+                    break Some(why);
+                }
+                if far {
                     break Some("offset out of order");
                 }
+                epoch = batch.leader_epoch;
                 end = batch.last_offset + 1;
                 builder.batch(&batch, position);
                 note_epoch(epochs, &batch);
@@ -489,6 +511,7 @@ impl Loading<'_> {
                 }
             };
             if let Some(why) = invalid {
+                self.from.trust.may_cut(segment, (position, end, why), follows)?;
                 let path = segment.path(names::LOG);
                 tracing::warn!(path = %path.display(), position, size, why, "cutting a segment");
                 file.truncate(position).map_err(segment.failed("truncate", names::LOG))?;

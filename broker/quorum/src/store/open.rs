@@ -11,14 +11,14 @@ use ottla_log::checkpoint::identity;
 use ottla_log::checkpoint::offsets::TopicPartition;
 use ottla_log::disk::Disk;
 use ottla_log::graveyard::Graveyard;
-use ottla_log::log::{LoadReport, Shared, Shutdown, Start};
+use ottla_log::log::{AtLeast, LoadReport, Shared, Shutdown, Start, Trust};
 use ottla_log::settings::Cleanup;
-use ottla_log::{Log, LogSettings};
+use ottla_log::{Log, LogError, LogSettings};
 use ottla_wire::Uuid;
 use ottla_wire::record::BatchHeader;
 use parking_lot::Mutex;
 
-use super::{Flusher, Index, Kept, READ_BYTES, Retention, State, Store, entries};
+use super::{Flusher, Index, Kept, READ_BYTES, Reached, Retention, State, Store, entries};
 use crate::Clock;
 use crate::directories::METADATA_PARTITION;
 use crate::error::QuorumError;
@@ -63,12 +63,28 @@ impl Store {
         let vote = QuorumStateFile::open(disk.clone(), &dir)?;
         let ids = snapshot::list(&*disk, &dir)?;
         let begin = Begin::read(&*disk, &dir, &ids)?;
-        let (log, shared) = open_log(&options, &dir, begin.id.end_offset)?;
+        let (reached, flushed) = Reached::open(&*disk, &dir)?;
+        let trust = Trust::Flushed {
+            // What the snapshot holds need not be in the log.
+            up_to: flushed.map(|offset| if offset > begin.id.end_offset { offset } else { 0 }),
+            newest_epoch: vote.last().map(|e| e.epoch),
+        };
+        let (log, shared) = open_log(&options, &dir, begin.id.end_offset, trust)?;
         let log = Arc::new(log);
-        if log.end_offset() < begin.id.end_offset || log.start_offset() > begin.id.end_offset {
-            // The node ended while it installed a leader's snapshot: the log is older than that.
-            log.truncate_fully_and_start_at(begin.id.end_offset, clock())?;
+        if log.start_offset() > begin.id.end_offset {
+            return Err(QuorumError::NoSnapshot { dir, log_start: log.start_offset() });
         }
+        if !follows(&log, begin.id)? {
+            // The node ended while it installed a leader's snapshot: the log is older than that.
+            let end = begin.id.end_offset;
+            reached.lower(end, || log.truncate_fully_and_start_at(end, clock()))?;
+        }
+        // What a process left in the page cache counts as flushed from now on.
+        log.flush(i64::MAX, clock())?;
+        reached.note(|| log.recovery_point())?;
+        reached.settle()?;
+        disk.sync_dir(&dir).map_err(|e| failed("flush", e))?;
+        let reached = Arc::new(reached);
         let mut snapshots: Vec<_> = ids.into_iter().map(|id| Kept { id, meta: None }).collect();
         if let Some(kept) = snapshots.iter_mut().find(|kept| kept.id == begin.id) {
             kept.meta = begin.meta.clone();
@@ -82,12 +98,13 @@ impl Store {
             memberships: vec![(last.map_or(0, |id| id.index), membership.unwrap_or_default())],
             snapshots,
         };
-        let flusher = Flusher::start(log.clone(), clock)?;
+        let flusher = Flusher::start(log.clone(), reached.clone(), clock)?;
         let mut store = Self {
             node,
             disk,
             dir,
             log,
+            reached,
             graveyard: shared.graveyard,
             retention,
             clock,
@@ -196,6 +213,7 @@ fn open_log(
     options: &StoreOptions,
     dir: &Path,
     flushed: i64,
+    trust: Trust,
 ) -> Result<(Log, Shared), QuorumError> {
     let shared = Shared {
         cache: FileCache::new(options.disk.clone(), OPEN_FILES),
@@ -215,16 +233,49 @@ fn open_log(
         log_start: 0,
         high_watermark: 0,
         now_ms: (options.clock)(),
+        trust,
     };
     let name = TopicPartition::new("__cluster_metadata", 0);
     let topic_id = Uuid::METADATA_TOPIC.to_string();
     if identity::read_topic_id(&*options.disk, dir).ok().flatten() != Some(topic_id.clone()) {
         identity::write_topic_id(&*options.disk, dir, &topic_id)?;
     }
-    let (log, report) =
-        Log::open(&shared, dir.to_owned(), name, Arc::new(settings), &start, &mut Vec::new())?;
+    let opened =
+        Log::open(&shared, dir.to_owned(), name, Arc::new(settings), &start, &mut Vec::new());
+    let (log, report) = opened.map_err(|e| match e {
+        LogError::Damaged { .. } => QuorumError::Damaged { dir: dir.to_owned(), what: e },
+        e => e.into(),
+    })?;
     tell(&log, &report, dir);
     Ok((log, shared))
+}
+
+/// Whether the log goes on where the snapshot ends. One that this node wrote alone, before it got the snapshot, may be
+/// longer and yet another one.
+fn follows(log: &Log, id: SnapshotId) -> Result<bool, QuorumError> {
+    if log.end_offset() < id.end_offset {
+        return Ok(false);
+    }
+    for offset in [id.end_offset - 1, id.end_offset] {
+        if offset < log.start_offset() || offset >= log.end_offset() {
+            continue;
+        }
+        let found = log.read(offset, READ_BYTES, i64::MAX, AtLeast::OneBatch)?;
+        let bytes = match found.slice {
+            Some(slice) => slice.read().map_err(|e| QuorumError::io("read", &log.dir(), e))?,
+            None => Vec::new(),
+        };
+        let Ok(header) = BatchHeader::parse(&bytes) else { return Ok(false) };
+        let fits = if offset < id.end_offset {
+            header.next_offset() == id.end_offset && header.partition_leader_epoch == id.epoch
+        } else {
+            header.base_offset == id.end_offset && header.partition_leader_epoch >= id.epoch
+        };
+        if !fits {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn tell(log: &Log, report: &LoadReport, dir: &Path) {
@@ -239,4 +290,71 @@ fn tell(log: &Log, report: &LoadReport, dir: &Path) {
         report.truncated_bytes,
         report.removed_segments,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::EntryPayload;
+    use ottla_log::disk::sim::SimDisk;
+
+    use super::*;
+
+    fn open(disk: &SimDisk) -> Arc<Store> {
+        let options = StoreOptions {
+            node: NodeKey::new(1, Uuid::from_u128(1)),
+            disk: Arc::new(disk.clone()),
+            metadata_dir: "/".into(),
+            segment_bytes: 1 << 30,
+            segment_ms: i64::MAX,
+            retention: Retention::default(),
+            clock: || 1_800_000_000_000,
+        };
+        Store::open(options).unwrap().store
+    }
+
+    /// A follower that died before it flushed finds the entries when it gets up, and says so when the leader asks. The
+    /// leader may count on it: openraft ends with "follower log reversion" if they are gone after a loss of power.
+    #[test]
+    fn what_is_found_at_the_start_survives_a_loss_of_power() {
+        for seed in 0..20 {
+            let disk = SimDisk::new(seed);
+            let store = open(&disk);
+            let id = |index| LogId::new(CommittedLeaderId::new(1), index);
+            let entry = |index| Entry::new(id(index), EntryPayload::Blank);
+            store.append((0..5).map(entry).collect()).unwrap();
+            let disk = disk.next_process();
+            disk.revive();
+            let found = open(&disk).state.lock().index.last();
+            assert_eq!(found, Some(id(4)));
+            let disk = disk.next_process();
+            disk.lose_power();
+            assert_eq!(open(&disk).state.lock().index.last(), found, "seed {seed}");
+        }
+    }
+
+    /// A snapshot was installed over a log that is longer, and another one; the node died before the log was cut.
+    #[test]
+    fn a_log_that_does_not_lead_to_the_snapshot_is_begun_anew() {
+        let disk = SimDisk::new(1);
+        let store = open(&disk);
+        let entry =
+            |index| Entry::new(LogId::new(CommittedLeaderId::new(1), index), EntryPayload::Blank);
+        store.append((0..5).map(entry).collect()).unwrap();
+        let id = SnapshotId { end_offset: 3, epoch: 2 };
+        let head = snapshot::Head { last_contained_ms: 0, epoch: 2, controls: &[] };
+        store.write_snapshot(id, &head, std::iter::empty(), 0).unwrap();
+        let disk = disk.next_process();
+        disk.revive();
+        let store = open(&disk);
+        assert_eq!((store.log.start_offset(), store.log.end_offset()), (3, 3));
+        // One that leads to it stays.
+        let last = store.state.lock().index.last().unwrap();
+        assert_eq!(last.leader_id.term, 2);
+        let next =
+            Entry::new(LogId::new(CommittedLeaderId::new(2), last.index + 1), EntryPayload::Blank);
+        store.append(vec![next]).unwrap();
+        let disk = disk.next_process();
+        disk.revive();
+        assert_eq!(open(&disk).log.end_offset(), 4);
+    }
 }
