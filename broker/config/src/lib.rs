@@ -13,6 +13,7 @@ mod alter;
 mod broker;
 pub mod catalog;
 mod check;
+mod client_metrics_config;
 mod custom;
 mod describe;
 mod document;
@@ -79,6 +80,7 @@ pub use alter::{
     Target, alter_all, alter_incremental, check_new_topic,
 };
 pub use broker::{BrokerConfig, Given, Listeners, Roles};
+pub use client_metrics_config::{ClientAttribute, ClientMetricsConfig};
 pub use describe::{
     ConfigSource, DescribeOptions, Described, Include, Synonym, describe_broker,
     describe_client_metrics, describe_cluster_default, describe_group, describe_topic,

@@ -3,6 +3,7 @@
 use crate::alter::{AlterError, Target};
 use crate::broker::BrokerConfig;
 use crate::catalog;
+use crate::client_metrics_config::match_entry;
 use crate::custom::listener_key;
 use crate::dynamic::{ONLY_WITH_PREFIX, Texts, is_per_broker, is_read_only};
 use crate::group_config::{self, BOUNDS, GREATER, int};
@@ -12,7 +13,7 @@ use crate::log_config::topic_settings;
 use crate::settings::Settings;
 use crate::spec::{ConfigType, DefaultValue, Spec};
 use crate::topic_keys as t;
-use crate::value::{Value, trim};
+use crate::value::Value;
 
 /// What the settings of a topic must be.
 pub(crate) fn topic(broker: &BrokerConfig, settings: &Texts) -> Result<(), AlterError> {
@@ -120,16 +121,6 @@ pub(crate) fn group(broker: &BrokerConfig, settings: &Texts) -> Result<(), Alter
 /// How often clients may push at the most and at the least, in milliseconds.
 const PUSH_INTERVALS: std::ops::RangeInclusive<i32> = 100..=3_600_000;
 
-/// What a client metrics subscription can match on.
-const MATCHED: &[&str] = &[
-    "client_instance_id",
-    "client_id",
-    "client_software_name",
-    "client_software_version",
-    "client_source_address",
-    "client_source_port",
-];
-
 /// What the settings of a client metrics subscription must be.
 pub(crate) fn client_metrics(name: &str, settings: &Texts) -> Result<(), AlterError> {
     if name.is_empty() {
@@ -153,11 +144,7 @@ pub(crate) fn client_metrics(name: &str, settings: &Texts) -> Result<(), AlterEr
         )));
     }
     for entry in s.get(crate::client_metrics_keys::MATCH) {
-        let pattern = entry.split_once('=').map(|(name, pattern)| (trim(name), trim(pattern)));
-        let legal = pattern.is_some_and(|(name, pattern)| {
-            MATCHED.contains(&name) && regex_syntax::parse(pattern).is_ok()
-        });
-        if !legal {
+        if match_entry(entry).is_none() {
             let message = format!("Illegal client matching pattern: {entry}");
             return Err(AlterError::invalid_config(message));
         }

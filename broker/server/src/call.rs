@@ -1,8 +1,10 @@
 //! One request's circumstances.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use ottla_telemetry::Client;
 use ottla_wire::api::Listener;
 
 use crate::context::Context;
@@ -18,6 +20,19 @@ pub struct Session {
     pub listener: Arc<str>,
     /// Which kind of listener it is.
     pub kind: Listener,
+    /// What the client's library is, once it has said so (KIP-511).
+    pub software: OnceLock<Software>,
+    /// Whether the client has asked what metrics to push, or has pushed some.
+    pub telemetry: AtomicBool,
+}
+
+/// A client's library.
+#[derive(Debug)]
+pub struct Software {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// One request's circumstances: whom to ask, who asks, and in which version.
@@ -38,5 +53,41 @@ impl Call {
     #[must_use]
     pub fn client_host(&self) -> String {
         format!("/{}", self.session.remote.ip())
+    }
+
+    /// Hands the sender on as telemetry knows it, and remembers that this connection has to do with
+    /// telemetry.
+    pub(crate) fn as_client<R>(&self, ask: impl FnOnce(Client<'_>) -> R) -> R {
+        self.session.telemetry.store(true, Ordering::Relaxed);
+        let software = self.session.software.get();
+        ask(Client {
+            connection: self.session.id,
+            id: &self.client_id,
+            software_name: software.map(|s| s.name.as_str()),
+            software_version: software.map(|s| s.version.as_str()),
+            address: &java_address(self.session.remote.ip()),
+            port: self.session.remote.port(),
+        })
+    }
+}
+
+/// An address as Java writes it: one of version 6 in full, without leading zeroes.
+fn java_address(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => address.segments().map(|s| format!("{s:x}")).join(":"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_java_writes_them() {
+        let java = |text: &str| java_address(text.parse().expect("an address"));
+        assert_eq!(java("127.0.0.1"), "127.0.0.1");
+        assert_eq!(java("::1"), "0:0:0:0:0:0:0:1");
+        assert_eq!(java("::ffff:10.0.0.1"), "10.0.0.1");
     }
 }

@@ -1,6 +1,7 @@
 //! One connection: frames to requests, answers to frames.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -33,6 +34,8 @@ impl ottla_net::Opener for Opener {
             remote: peer.remote,
             listener: peer.listener,
             kind: self.kind,
+            software: OnceLock::new(),
+            telemetry: AtomicBool::new(false),
         });
         Connection { context: Arc::clone(&self.context), session }
     }
@@ -65,6 +68,14 @@ impl Service for Connection {
             return refuse(call, envelope);
         }
         routes::dispatch(key, call, envelope, decoder)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.session.telemetry.load(Ordering::Relaxed) {
+            self.context.telemetry.disconnected(self.session.id);
+        }
     }
 }
 

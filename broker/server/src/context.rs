@@ -53,6 +53,8 @@ pub struct Context {
     pub control: tokio::runtime::Handle,
     /// Producer ids that the controller gave to this broker.
     pub producer_ids: crate::producer_ids::ProducerIds,
+    /// What clients say of themselves (KIP-714).
+    pub telemetry: crate::telemetry::ClientTelemetry,
     /// The offset of the metadata log up to which this node has published.
     pub applied: watch::Receiver<i64>,
     /// This broker's life; set when it begins.

@@ -1,4 +1,5 @@
-//! The HTTP listener: whether the node is alive, and whether it serves.
+//! The HTTP listener: whether the node is alive, whether it serves, and what clients say of
+//! themselves.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ottla_config::{BrokerConfig, keys};
 use ottla_net::ListenError;
@@ -70,7 +73,21 @@ fn router(context: Arc<Context>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
+        .route("/metrics/clients", get(clients))
         .with_state(context)
+}
+
+/// The media type of Prometheus' text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What clients pushed of their own metrics (KIP-714).
+async fn clients(State(context): State<Arc<Context>>) -> Response {
+    let snapshot = context.telemetry.snapshot(context.core.clock().mono());
+    // Many clients make a long text, and this thread is the quorum's too.
+    match tokio::task::spawn_blocking(move || snapshot.text()).await {
+        Ok(text) => ([(CONTENT_TYPE, PROMETHEUS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// Whether the node serves: it is registered and not fenced.

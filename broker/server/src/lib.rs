@@ -18,11 +18,13 @@ mod http;
 pub mod node;
 mod producer_ids;
 mod routes;
+mod telemetry;
 
 pub use answer::Answer;
-pub use call::Call;
+pub use call::{Call, Session, Software};
 pub use connection::{Connection, Opener};
 pub use context::Context;
 pub use node::{Bound, Node, StartError};
 pub use ottla_wire::api::Listener as ListenerKind;
 pub use routes::served;
+pub use telemetry::ClientTelemetry;

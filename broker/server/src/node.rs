@@ -30,6 +30,7 @@ use tracing::{error, info};
 
 use crate::context::Context;
 use crate::http::Http;
+use crate::telemetry::ClientTelemetry;
 
 pub use listeners::Bound;
 
@@ -140,6 +141,7 @@ impl Node {
             quorum: quorum.clone(),
             control: control.handle().clone(),
             producer_ids: Default::default(),
+            telemetry: ClientTelemetry::new(&config),
             applied: applied.clone(),
             lifecycle: std::sync::OnceLock::new(),
         });

@@ -60,6 +60,8 @@ routes! {
     DescribeCluster => describe_cluster;
     DescribeProducers => describe_producers;
     UnregisterBroker => unregister_broker;
+    GetTelemetrySubscriptions => get_telemetry_subscriptions;
+    PushTelemetry => push_telemetry;
     ListConfigResources => list_config_resources;
     DescribeTopicPartitions => describe_topic_partitions;
 }

@@ -21,6 +21,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("machine", 1, true),
     room("metadata", 2, true),
     room("replica", 2, true),
+    room("telemetry", 2, true),
     room("log", 2, false),
     room("net", 2, false),
     room("controller", 3, true),

@@ -449,6 +449,8 @@ fn refusals_for_client_metrics() {
         ("match", "a", "config: Illegal client matching pattern: a"),
         ("match", "foo=bar", "config: Illegal client matching pattern: foo=bar"),
         ("match", "client_id=[", "config: Illegal client matching pattern: client_id=["),
+        ("match", "client_id=", "config: Illegal client matching pattern: client_id="),
+        ("match", "client_id=a=b", "config: Illegal client matching pattern: client_id=a=b"),
         ("match", "client_id=a.*, client_software_name=b", "fine"),
         ("metrics", "*", "fine"),
         ("metrics", "a,a", "fine"),

@@ -27,6 +27,5 @@ keys! {
     METRICS_SAMPLE_WINDOW_MS: i64 = "metrics.sample.window.ms", .default("30000").min(1).low()
         .planned(why::METRICS);
     /// Most bytes of metrics that a client may push at once, compressed.
-    TELEMETRY_MAX_BYTES: i32 = "telemetry.max.bytes", .default("1048576").min(1).low()
-        .planned(why::TELEMETRY);
+    TELEMETRY_MAX_BYTES: i32 = "telemetry.max.bytes", .default("1048576").min(1).low();
 }

@@ -7,7 +7,7 @@ use ottla_wire::api::api_versions::{
 };
 
 use crate::answer::Answer;
-use crate::call::Call;
+use crate::call::{Call, Software};
 use crate::routes;
 
 /// The characters that the name and version of a client's software may have, and must begin and end
@@ -26,6 +26,13 @@ pub fn handle(call: Call, request: ApiVersionsRequest) -> Answer<ApiVersionsResp
     {
         let error_code = ErrorCode::INVALID_REQUEST;
         return ApiVersionsResponse { error_code, ..Default::default() }.into();
+    }
+    if call.version >= 3 {
+        // What a client says again is no other than before.
+        let _ = call.session.software.set(Software {
+            name: request.client_software_name,
+            version: request.client_software_version,
+        });
     }
 
     let image = call.context.image();

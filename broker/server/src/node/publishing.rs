@@ -133,6 +133,8 @@ impl Work {
             Publisher::new(core, replicas, context.dirs.clone(), Arc::clone(&config));
         publisher.listen(context.groups.clone());
         publisher.load(image.clone());
+        let every = image.config_resources().map(|(resource, _)| resource);
+        context.telemetry.configure(&image, every);
         let housekeeping = Housekeeping::start(
             Arc::clone(&context.core),
             Arc::clone(&context.replicas),
@@ -177,6 +179,7 @@ impl Work {
             info!(created = published.created, removed = published.removed, "logs changed");
         }
         self.context.offsets_gone(delta);
+        self.context.telemetry.configure(&image, delta.configs.iter());
         self.announce(image);
     }
 
