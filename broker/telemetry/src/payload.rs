@@ -20,6 +20,9 @@ use crate::store::MAX_SERIES;
 use crate::text::{escape, sanitize};
 use crate::weigh::weigh;
 
+/// Most attributes of a point that are looked at, those of its resource included.
+const MAX_ATTRIBUTES: usize = 128;
+
 /// Most labels of a series, resource attributes included. What comes after them is left out.
 const MAX_LABELS: usize = 32;
 
@@ -214,7 +217,7 @@ impl<'a> Family<'a> {
     fn labels(&self, attributes: &[KeyValue], own: Option<(&'static str, String)>) -> String {
         let mut labels: BTreeMap<String, Cow<'_, str>> = BTreeMap::new();
         labels.extend(own.map(|(name, value)| (name.to_owned(), Cow::Owned(value))));
-        for attribute in attributes.iter().chain(self.resource) {
+        for attribute in attributes.iter().chain(self.resource).take(MAX_ATTRIBUTES) {
             let Some(value) = text(attribute) else { continue };
             let name = sanitize(cut(&attribute.key));
             // A colon is for recording rules, and two underscores for Prometheus itself.
