@@ -41,7 +41,10 @@ impl EngineError {
 /// What the protocol calls a log's error.
 pub(crate) fn log_code(error: &LogError) -> ErrorCode {
     match error {
-        LogError::Disk(_) | LogError::Corrupt { .. } | LogError::Locked { .. } => {
+        LogError::Disk(_)
+        | LogError::Corrupt { .. }
+        | LogError::Damaged { .. }
+        | LogError::Locked { .. } => {
             ErrorCode::KAFKA_STORAGE_ERROR
         }
         LogError::Closed => ErrorCode::KAFKA_STORAGE_ERROR,
