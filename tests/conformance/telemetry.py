@@ -2,13 +2,17 @@
 
 On a node of its own, with Apache Kafka there is nothing to see: it shows no client's metrics without a plugin.
 """
+import gzip
+import os
 import re
+import struct
 import subprocess
 import time
 import urllib.request
 
 import tap
 from broker import HOME, kafka_home, tool
+from wirebytes import Connection, frame, i8, i32, request
 
 LINE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\["\\n])*)"(?:,|$)')
@@ -120,6 +124,89 @@ def librdkafka(b):
     until("nothing of a client that has gone", b, lambda s: not s)
 
 
+def size(n):
+    """A length as protobuf and Kafka's compact fields write it."""
+    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + size(n >> 7)
+
+
+def message(field, content):
+    return size(field << 3 | 2) + size(len(content)) + content
+
+
+def gauge(name, attributes=()):
+    """OTLP metrics of one gauge."""
+    attributes = b"".join(message(7, message(1, k.encode()) + message(2, message(1, v.encode()))) for k, v in attributes)
+    point = bytes([4 << 3 | 1]) + struct.pack("<d", 1.5) + attributes
+    metric = message(1, name.encode()) + message(5, message(1, point))
+    return message(1, message(2, message(2, metric)))
+
+
+def get(instance):
+    return frame(request(71, 0, b"\0" + instance + b"\0"))
+
+
+def push(instance, subscription, metrics, codec=0, terminating=0):
+    return frame(request(72, 0, b"\0" + instance + i32(subscription) + i8(terminating) + i8(codec) + size(len(metrics) + 1) + metrics + b"\0"))
+
+
+def error(answer):
+    return struct.unpack(">h", answer[9:11])[0]
+
+
+def hostile(b):
+    """What no client would push is answered as Kafka answers it, and the node goes on."""
+    tool("kafka-client-metrics", "--bootstrap-server", b.bootstrap, "--alter", "--name", "h",
+         "--match", "client_id=hostile", "--metrics", "*", "--interval", "60000")
+    good = gauge("g")
+    zeroes = gzip.compress(bytes(256 << 20))
+    assert len(zeroes) < 1 << 20
+    many = gauge("many.attributes", [(f"a{i}", "x") for i in range(10_000)])
+    with Connection(b.port, 60) as c:
+        def instance():
+            id = os.urandom(16)
+            answer = c.send(get(id)).answer()
+            assert error(answer) == 0 and answer[11:27] == id, answer
+            return id, struct.unpack(">i", answer[27:31])[0]
+
+        def pushed(want, metrics, **kw):
+            id, subscription = instance()
+            got = error(c.send(push(id, kw.pop("subscription", subscription), metrics, **kw)).answer())
+            assert got == want, f"want {want}, got {got} for {metrics[:20]} {kw}"
+            return id, subscription
+
+        pushed(87, good[:-1])
+        pushed(87, b"no metrics at all")
+        pushed(87, zeroes, codec=1)
+        pushed(87, good, codec=4)
+        pushed(87, message(1, message(2, bytes([0x12, 0]) * 300_000)))
+        pushed(118, bytes((1 << 20) + 1))
+        pushed(117, good, subscription=-1)
+        pushed(76, good, codec=9)
+        for reserved in (0, 1):
+            got = error(c.send(push(bytes(15) + bytes([reserved]), 0, good)).answer())
+            assert got == 42, got
+        id, subscription = pushed(0, many)
+        assert error(c.send(push(id, subscription, good)).answer()) == 89
+        assert error(c.send(get(id)).answer()) == 89
+        assert error(c.send(push(id, subscription, b"", terminating=1)).answer()) == 0
+        assert error(c.send(push(id, subscription, b"")).answer()) == 42
+        series = until("a gauge of 10,000 attributes", b, lambda s: of(s, "hostile", "many_attributes"))
+        assert len(series) == 1 and len(series[0][1]) < 50, [(n, len(l)) for n, l, _ in series]
+        assert "a client pushed metrics that cannot be read client=\"hostile\"" in re.sub(r"\x1b\[\d*m", "", b.output()), b.output()[-500:]
+    until("nothing of a client that has gone", b, lambda s: not s)
+
+    with Connection(b.port, 60) as c:
+        for _ in range(100):
+            ids = [os.urandom(16) for _ in range(100)]
+            c.send(b"".join(get(id) for id in ids))
+            subscriptions = [struct.unpack(">i", c.answer()[27:31])[0] for _ in ids]
+            c.send(b"".join(push(id, s, good) for id, s in zip(ids, subscriptions)))
+            assert not any(error(c.answer()) for _ in ids)
+        assert len(shown(b)) == 10_000
+    until("nothing of 10,000 instances", b, lambda s: not s)
+
+
 def run(b):
+    tap.run("telemetry/hostile", hostile, b)
     tap.run("telemetry/java", java, b)
     tap.run("telemetry/librdkafka", librdkafka, b)
