@@ -81,6 +81,30 @@ async fn what_was_committed_is_there_after_each_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_of_many_megabytes_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut topics = 0;
+    for round in 0..2 {
+        let quorum = RaftQuorum::start(options(dir.path()), Alone).await.unwrap();
+        let epoch = leader(&quorum).await.epoch;
+        assert_eq!(image(&quorum).topics().count() as u128, topics);
+        if round == 0 {
+            propose(&quorum, epoch, vec![level()]).await;
+        }
+        // Batches of sizes that no read ends with.
+        for size in (0..60).map(|n| 400 + 37 * n) {
+            propose(&quorum, epoch, (topics..topics + size).map(topic).collect()).await;
+            topics += size;
+        }
+    }
+    let log = dir.path().join("__cluster_metadata-0/00000000000000000000.log");
+    assert!(std::fs::metadata(log).unwrap().len() > 4 << 20);
+    let quorum = RaftQuorum::start(options(dir.path()), Alone).await.unwrap();
+    leader(&quorum).await;
+    assert_eq!(image(&quorum).topics().count() as u128, topics);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_is_begun_from() {
     let dir = tempfile::tempdir().unwrap();
     let quorum = RaftQuorum::start(options(dir.path()), Alone).await.unwrap();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use openraft::EntryPayload;
-use ottla_wire::record::{BatchHeader, Batches, CrcCheck};
+use ottla_wire::record::{BatchHeader, Batches, CrcCheck, RecordError};
 
 use crate::batch::{self, Builder, Flaw};
 use crate::control::{self, Control};
@@ -86,8 +86,16 @@ pub(super) fn id(header: &BatchHeader, index: u64) -> LogId {
     LogId::new(CommittedLeaderId::new(header.partition_leader_epoch), index)
 }
 
-/// The whole batches at the start of `bytes`.
+/// The whole batches at the start of `bytes`, at least one. What is read from a log by size ends in the middle of a
+/// batch; the next read begins with that one.
 pub(super) fn split(bytes: Bytes) -> Result<Vec<Bytes>, Flaw> {
-    let batches = Batches::new(bytes, CrcCheck::Skip);
-    batches.map(|b| b.map(|b| b.bytes).map_err(|e| e.to_string())).collect()
+    let mut whole = Vec::new();
+    for batch in Batches::new(bytes, CrcCheck::Skip) {
+        match batch {
+            Ok(batch) => whole.push(batch.bytes),
+            Err(RecordError::Truncated { .. }) if !whole.is_empty() => break,
+            Err(e) => return Err(e.to_string()),
+        }
+    }
+    Ok(whole)
 }
