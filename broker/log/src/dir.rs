@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::cache::FileCache;
-use crate::checkpoint::identity::{self, CleanShutdown, MetaProperties};
+use crate::checkpoint::identity::{self, CleanShutdown};
 use crate::checkpoint::offsets::{self, Offsets, TopicPartition};
 use crate::disk::{Disk, Kind, Space};
 use crate::error::{DiskError, LogError, Result};
@@ -128,16 +128,6 @@ impl LogDir {
     /// Size and free space of the file system.
     pub fn space(&self) -> Result<Space> {
         Ok(self.disk().space(&self.path).map_err(DiskError::at("measure", &self.path))?)
-    }
-
-    /// `meta.properties`; `None` when the directory was not formatted.
-    pub fn meta_properties(&self) -> Result<Option<MetaProperties>> {
-        MetaProperties::read(self.disk(), &self.path)
-    }
-
-    /// Writes `meta.properties`.
-    pub fn write_meta_properties(&self, meta: &MetaProperties) -> Result<()> {
-        meta.write(self.disk(), &self.path)
     }
 
     /// The partitions' directories on disk, in the order of their names.

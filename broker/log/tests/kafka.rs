@@ -112,8 +112,6 @@ fn opens_what_kafka_closed() {
     let tmp = data();
     let dir = open(tmp.path());
     assert_eq!((dir.shutdown(), dir.previous_broker_epoch()), (Shutdown::Clean, Some(12)));
-    let meta = dir.meta_properties().expect("read").expect("meta.properties");
-    assert_eq!((meta.node_id, meta.directory_id.map(|id| id.len())), (Some(1), Some(22)));
     let found = dir.list().expect("list");
     assert_eq!(dir.topic_id(&found[0]).expect("read").map(|id| id.len()), Some(22));
     check(&dir);

@@ -11,7 +11,7 @@ use ottla_log::disk::Disk;
 use ottla_wire::Uuid;
 
 /// The file's name in each log directory.
-pub const FILE: &str = "meta.properties";
+pub const FILE: &str = ottla_log::names::META_PROPERTIES;
 
 /// More than Kafka or this code ever write.
 const MAX_BYTES: u64 = 64 << 10;

@@ -317,7 +317,7 @@ impl RaftQuorum {
         tasks.iter().for_each(JoinHandle::abort);
         let store = self.store.clone();
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
-        Ok(closed.map_err(|e| stopped(&e))??)
+        closed.map_err(|e| stopped(&e))?
     }
 }
 

@@ -1,5 +1,4 @@
-//! Who a directory belongs to: `meta.properties` of a log directory, `partition.metadata` of a
-//! partition, `.kafka_cleanshutdown`.
+//! Who a directory belongs to: `partition.metadata` of a partition; and `.kafka_cleanshutdown` of a log directory.
 //!
 //! Ids are kept as the text that stands in the files: 22 characters of URL-safe base64 for a
 //! UUID.
@@ -10,63 +9,6 @@ use super::{Durability, corrupt, read_text, replace};
 use crate::disk::Disk;
 use crate::error::{DiskError, Result};
 use crate::names;
-
-/// The content of `meta.properties`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MetaProperties {
-    /// `cluster.id`.
-    pub cluster_id: Option<String>,
-    /// `node.id`, or `broker.id` in version 0.
-    pub node_id: Option<i32>,
-    /// `directory.id`.
-    pub directory_id: Option<String>,
-    /// What else stood there; kept when the file is written again.
-    pub other: Vec<(String, String)>,
-}
-
-impl MetaProperties {
-    /// Reads the file from a log directory; `None` when it is not there.
-    pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>> {
-        let path = dir.join(names::META_PROPERTIES);
-        let Some(text) = read_text(disk, &path)? else { return Ok(None) };
-        let mut found = Self::default();
-        for line in text.lines() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with(['#', '!']) {
-                continue;
-            }
-            let Some((key, value)) = line.split_once(['=', ':']) else {
-                return Err(corrupt(&path, format!("line {line:?}")));
-            };
-            let (key, value) = (key.trim(), value.trim().replace('\\', ""));
-            match key {
-                "version" if matches!(value.as_str(), "0" | "1") => {}
-                "version" => return Err(corrupt(&path, format!("version {value}"))),
-                "cluster.id" => found.cluster_id = Some(value),
-                "directory.id" => found.directory_id = Some(value),
-                "node.id" | "broker.id" => match value.parse() {
-                    Ok(id) => found.node_id = Some(id),
-                    Err(_) => return Err(corrupt(&path, format!("line {line:?}"))),
-                },
-                _ => found.other.push((key.to_owned(), value)),
-            }
-        }
-        Ok(Some(found))
-    }
-
-    /// Writes the file, in version 1, flushed.
-    pub fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
-        let mut lines: Vec<(&str, String)> = vec![("version", "1".to_owned())];
-        lines.extend(self.cluster_id.clone().map(|v| ("cluster.id", v)));
-        lines.extend(self.node_id.map(|v| ("node.id", v.to_string())));
-        lines.extend(self.directory_id.clone().map(|v| ("directory.id", v)));
-        lines.extend(self.other.iter().map(|(k, v)| (k.as_str(), v.clone())));
-        lines.sort();
-        let text: String = lines.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
-        let text = format!("#\n{text}");
-        replace(disk, &dir.join(names::META_PROPERTIES), text.as_bytes(), Durability::Flushed)
-    }
-}
 
 /// Reads the topic id from a partition's directory; `None` when there is no such file.
 pub fn read_topic_id(disk: &dyn Disk, dir: &Path) -> Result<Option<String>> {

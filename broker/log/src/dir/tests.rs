@@ -124,15 +124,6 @@ fn strays_and_futures() {
 fn identity_files() {
     let tmp = tempfile::tempdir().expect("temp dir");
     let dir = open(tmp.path());
-    assert_eq!(dir.meta_properties().expect("read"), None);
-    let meta = MetaProperties {
-        cluster_id: Some("c".into()),
-        node_id: Some(3),
-        directory_id: Some("d".into()),
-        other: vec![("x".into(), "y".into())],
-    };
-    dir.write_meta_properties(&meta).expect("write");
-    assert_eq!(dir.meta_properties().expect("read"), Some(meta));
     fill(&dir, 1);
     let found = dir.list().expect("list");
     assert_eq!(dir.topic_id(&found[0]).expect("id").as_deref(), Some("abc"));

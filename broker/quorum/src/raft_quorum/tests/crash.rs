@@ -136,12 +136,10 @@ impl Fleet {
             let answered =
                 async { node.propose(epoch, MetadataVersion::LATEST, records).await?.await };
             // A leader whose disk died, or that lost its followers, may never answer.
-            match tokio::time::timeout(Duration::from_millis(500), answered).await {
-                Ok(Ok(_)) => {
-                    self.acknowledged.insert(name);
-                    return;
-                }
-                Ok(Err(_)) | Err(_) => {}
+            let answer = tokio::time::timeout(Duration::from_millis(500), answered).await;
+            if let Ok(Ok(_)) = answer {
+                self.acknowledged.insert(name);
+                return;
             }
         }
     }
