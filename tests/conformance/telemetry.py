@@ -206,7 +206,26 @@ def hostile(b):
     until("nothing of 10,000 instances", b, lambda s: not s)
 
 
+def restart(b):
+    """Subscriptions are there after a restart, and go when they are deleted."""
+    def interval():
+        with Connection(b.port) as c:
+            answer = c.send(get(bytes(16))).answer()
+            codecs = answer[31] - 1
+            assert list(answer[32:32 + codecs]) == [4, 3, 1, 2], answer
+            return struct.unpack(">i", answer[32 + codecs:36 + codecs])[0]
+
+    tool("kafka-client-metrics", "--bootstrap-server", b.bootstrap, "--alter", "--name", "r", "--match", "client_id=host.*", "--interval", "4321")
+    assert interval() == 4321
+    b.stop()
+    b.start()
+    assert interval() == 4321
+    tool("kafka-client-metrics", "--bootstrap-server", b.bootstrap, "--delete", "--name", "r")
+    assert interval() != 4321
+
+
 def run(b):
+    tap.run("telemetry/restart", restart, b)
     tap.run("telemetry/hostile", hostile, b)
     tap.run("telemetry/java", java, b)
     tap.run("telemetry/librdkafka", librdkafka, b)
