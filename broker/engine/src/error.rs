@@ -44,9 +44,7 @@ pub(crate) fn log_code(error: &LogError) -> ErrorCode {
         LogError::Disk(_)
         | LogError::Corrupt { .. }
         | LogError::Damaged { .. }
-        | LogError::Locked { .. } => {
-            ErrorCode::KAFKA_STORAGE_ERROR
-        }
+        | LogError::Locked { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
         LogError::Closed => ErrorCode::KAFKA_STORAGE_ERROR,
         LogError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
         LogError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
