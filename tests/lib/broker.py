@@ -62,18 +62,19 @@ def free_ports(n):
 class Broker:
     """A combined node. Use as `with Broker({"key": "value"}) as b:`; b.bootstrap is where it answers."""
 
-    def __init__(self, config=None, folder=None):
+    def __init__(self, config=None, folder=None, three_dirs=False):
         self.own = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="ottla-test-"))
         self.port = free_ports(3)
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.data = self.folder / "data"
+        self.dirs = [self.folder / name for name in "abc"] if three_dirs else [self.data]
         self.process = None
         self.config = {
             "process.roles": "broker,controller", "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self.port + 1}",
             "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.port + 1}",
-            "controller.listener.names": "CONTROLLER", "log.dirs": str(self.data),
+            "controller.listener.names": "CONTROLLER", "log.dirs": ",".join(map(str, self.dirs)),
             "offsets.topic.replication.factor": "1", "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1", "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1", "group.initial.rebalance.delay.ms": "0", **(config or {}),
@@ -93,7 +94,7 @@ class Broker:
         self.config.update({k.replace("_", "."): v for k, v in changed.items()})
         self.file.write_text("".join(f"{k}={v}\n" for k, v in self.config.items()))
 
-    def start(self, wait=30):
+    def start(self, wait=90):
         """Starts the node and waits until it answers a request."""
         self.log = open(self.folder / "out", "ab")
         command = [kafka_home() / "bin/kafka-server-start.sh", self.file] if KAFKA else [binary(), "server", self.file]

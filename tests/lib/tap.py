@@ -17,11 +17,11 @@ def report(ok, name, why=""):
         print(f"not ok {name}: {why}", flush=True)
 
 
-def run(name, test, *args):
+def run(name, test, *args, **kw):
     """Runs one test; an exception is its failure."""
     begun = time.time()
     try:
-        test(*args)
+        test(*args, **kw)
         report(True, f"{name} ({(time.time() - begun) * 1000:.0f} ms)")
     except Exception as e:  # any failure is the test's, and the next one still runs
         at = traceback.extract_tb(e.__traceback__)[-1]

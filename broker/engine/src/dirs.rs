@@ -1,10 +1,11 @@
 //! The directories that logs live in, and what happens when one fails.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use ottla_log::DiskError;
 use ottla_log::dir::LogDir as Files;
 use ottla_wire::Uuid;
@@ -64,18 +65,20 @@ impl LogDir {
         self.partitions.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn count_up(&self) {
-        self.partitions.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_down(&self) {
-        self.partitions.fetch_sub(1, Ordering::Relaxed);
-    }
-
     /// Judges an error of something done in it: one of the disk takes it out of service.
     pub(crate) fn judge(&self, error: &ottla_log::LogError) {
         if let ottla_log::LogError::Disk(e) = error {
             self.fail(e);
+        }
+    }
+
+    /// Judges an error of something done to a log in it. That files of a log are missing which was
+    /// closed or deleted meanwhile is nobody's fault.
+    pub(crate) fn judge_of(&self, log: &ottla_log::Log, error: &ottla_log::LogError) {
+        let missing = |e: &DiskError| e.source.kind() == std::io::ErrorKind::NotFound;
+        match error {
+            ottla_log::LogError::Disk(e) if missing(e) && !log.is_open() => {}
+            _ => self.judge(error),
         }
     }
 
@@ -90,17 +93,64 @@ impl LogDir {
     }
 }
 
+/// A directory that holds one more log for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<LogDir>);
+
+impl Counted {
+    pub(crate) fn new(dir: Arc<LogDir>) -> Self {
+        dir.partitions.fetch_add(1, Ordering::Relaxed);
+        Self(dir)
+    }
+
+    pub(crate) fn get(&self) -> &Arc<LogDir> {
+        &self.0
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.partitions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// All of `log.dirs`.
 #[derive(Clone, Debug)]
 pub struct LogDirs {
     dirs: Arc<[Arc<LogDir>]>,
+    unreadable: Arc<[PathBuf]>,
+    /// Those that get no new replicas.
+    cordoned: Arc<ArcSwap<Vec<Uuid>>>,
 }
 
 impl LogDirs {
     /// The directories of a node, offline ones included.
     #[must_use]
     pub fn new(dirs: Vec<Arc<LogDir>>) -> Self {
-        Self { dirs: dirs.into() }
+        Self { dirs: dirs.into(), unreadable: Arc::default(), cordoned: Arc::default() }
+    }
+
+    /// The same, and directories that could not be read when the node started.
+    #[must_use]
+    pub fn with_unreadable(self, unreadable: Vec<PathBuf>) -> Self {
+        Self { unreadable: unreadable.into(), ..self }
+    }
+
+    /// The directories that could not be read when the node started.
+    #[must_use]
+    pub fn unreadable(&self) -> &[PathBuf] {
+        &self.unreadable
+    }
+
+    /// Says which directories get no new replicas (KIP-1066), for all clones of this.
+    pub fn set_cordoned(&self, cordoned: Vec<Uuid>) {
+        self.cordoned.store(Arc::new(cordoned));
+    }
+
+    /// The ids of the directories that get no new replicas.
+    #[must_use]
+    pub fn cordoned(&self) -> Arc<Vec<Uuid>> {
+        self.cordoned.load_full()
     }
 
     /// All of them.
@@ -114,15 +164,23 @@ impl LogDirs {
         self.dirs.iter().filter(|dir| dir.is_online())
     }
 
+    /// The ids of those that failed since the node started.
+    #[must_use]
+    pub fn offline(&self) -> Vec<Uuid> {
+        self.dirs.iter().filter(|dir| !dir.is_online()).map(|dir| dir.id()).collect()
+    }
+
     /// The directory with this id, if it is one of ours.
     #[must_use]
     pub fn get(&self, id: Uuid) -> Option<&Arc<LogDir>> {
         self.dirs.iter().find(|dir| dir.id() == id)
     }
 
-    /// Where a new replica goes: to the directory with the fewest.
+    /// Where a new replica goes: to the directory with the fewest, of those that are not cordoned
+    /// if there is one.
     #[must_use]
     pub fn place(&self) -> Option<&Arc<LogDir>> {
-        self.online().min_by_key(|dir| dir.partitions())
+        let cordoned = self.cordoned.load();
+        self.online().min_by_key(|dir| (cordoned.contains(&dir.id()), dir.partitions()))
     }
 }

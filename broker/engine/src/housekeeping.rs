@@ -276,10 +276,10 @@ impl House {
 
     fn flush(&self, now_ms: i64) {
         for partition in self.replicas.all() {
-            if partition.log().flush_due(now_ms).is_some() {
-                let log = Arc::clone(partition.log());
-                let end = log.end_offset();
-                self.core.flusher().flush_later(log, end);
+            let target = partition.flush_target();
+            if target.log.flush_due(now_ms).is_some() {
+                let end = target.log.end_offset();
+                self.core.flusher().flush_later(target, end);
             }
         }
     }

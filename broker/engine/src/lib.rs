@@ -8,6 +8,7 @@
 //! Start reading at [`Partition`] (append, read), then [`fetch()`] (waiting), [`Replicas`] (all of
 //! them), `publish` (how the Image becomes logs and roles) and `shard` (machines).
 
+mod assignments;
 mod controller;
 mod core;
 mod dirs;
@@ -19,6 +20,7 @@ mod groups;
 mod housekeeping;
 mod ids;
 mod lifecycle;
+mod moves;
 mod partition;
 mod pool;
 pub mod publish;
@@ -32,6 +34,7 @@ mod wait;
 mod warm;
 
 pub use crate::core::Core;
+pub use assignments::Assignments;
 pub use controller::{ControllerHandle, ControllerStart};
 pub use dirs::{LogDir, LogDirs};
 pub use env::{Clock, SystemClock};
@@ -41,8 +44,9 @@ pub use groups::{GroupShell, Groups, OFFSETS_TOPIC};
 pub use housekeeping::Housekeeping;
 pub use ids::PartitionId;
 pub use lifecycle::{Applied, Lifecycle, Stage};
+pub use moves::Moves;
 pub use partition::{
-    Ack, AppendHow, Appended, Lead, OffsetAt, OffsetQuery, Partition, Read, ReadAsk,
+    Ack, AppendHow, Appended, Future, Lead, OffsetAt, OffsetQuery, Partition, Read, ReadAsk,
 };
 pub use pool::Pool;
 pub use publish::{Assignment, LoadSummary, Published, Publisher, RoleListener};

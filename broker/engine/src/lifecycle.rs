@@ -8,10 +8,11 @@ use ottla_controller::{Command, Reply};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use ottla_wire::api::broker_registration::BrokerRegistrationRequest;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 use crate::controller::ControllerHandle;
+use crate::dirs::LogDirs;
 
 /// The rest between tries while no controller answers.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -43,6 +44,7 @@ pub struct Lifecycle {
     epoch: AtomicI64,
     stage: watch::Sender<Stage>,
     stop: watch::Sender<bool>,
+    hurry: Notify,
 }
 
 impl Lifecycle {
@@ -53,13 +55,16 @@ impl Lifecycle {
         registration: BrokerRegistrationRequest,
         interval: Duration,
         applied: Applied,
+        dirs: LogDirs,
     ) -> Arc<Self> {
         let this = Arc::new(Self {
             epoch: AtomicI64::new(NO_EPOCH),
             stage: watch::Sender::new(Stage::Starting),
             stop: watch::Sender::new(false),
+            hurry: Notify::new(),
         });
-        let life = Life { this: Arc::clone(&this), controller, registration, interval, applied };
+        let life =
+            Life { this: Arc::clone(&this), controller, registration, interval, applied, dirs };
         tokio::spawn(life.run());
         this
     }
@@ -74,6 +79,11 @@ impl Lifecycle {
     #[must_use]
     pub fn stage(&self) -> watch::Receiver<Stage> {
         self.stage.subscribe()
+    }
+
+    /// Beats at once: there is something to tell of the directories.
+    pub fn hurry(&self) {
+        self.hurry.notify_one();
     }
 
     /// Asks leave to stop: leadership moves away first. Returns when it may stop, or `patience` ran
@@ -94,6 +104,7 @@ struct Life {
     registration: BrokerRegistrationRequest,
     interval: Duration,
     applied: Applied,
+    dirs: LogDirs,
 }
 
 impl Life {
@@ -117,6 +128,7 @@ impl Life {
     }
 
     async fn register(&mut self) -> bool {
+        self.registration.log_dirs = self.dirs.online().map(|dir| dir.id()).collect();
         let asked = Command::RegisterBroker(self.registration.clone());
         match self.controller.submit(asked).await {
             Ok(Reply::RegisterBroker(answer)) if answer.error_code == ErrorCode::NONE => {
@@ -150,6 +162,8 @@ impl Life {
                 current_metadata_offset: *self.applied.borrow_and_update(),
                 want_fence: false,
                 want_shut_down: stopping,
+                offline_log_dirs: self.dirs.offline(),
+                cordoned_log_dirs: Some(self.dirs.cordoned().to_vec()),
                 ..Default::default()
             };
             let (rest, fenced) =
@@ -176,6 +190,7 @@ impl Life {
                 // A broker that caught up is unfenced at once, and one that stops waits for nothing.
                 Ok(()) = self.applied.changed(), if fenced => {}
                 Ok(()) = stop.changed() => {}
+                () = self.this.hurry.notified() => {}
             }
         }
     }

@@ -13,17 +13,20 @@ use parking_lot::Mutex;
 use tracing::{debug, info};
 
 use crate::core::Core;
-use crate::dirs::LogDir;
+use crate::dirs::{Counted, LogDir};
 use crate::error::EngineError;
 use crate::ids::PartitionId;
 use crate::settings::TopicSettings;
 use crate::wait::{AckWaiter, FetchWaiters, Moved};
 
 mod append;
+mod moving;
 mod query;
 mod read;
 
 pub use append::{Ack, AppendHow, Appended};
+pub use moving::Future;
+pub(crate) use moving::{Begun, Copied};
 pub use query::{OffsetAt, OffsetQuery};
 pub use read::{Read, ReadAsk};
 
@@ -61,14 +64,21 @@ pub struct Lead {
     pub isr: Vec<i32>,
 }
 
+/// Where the log is; changed as one when it moves to another directory.
+#[derive(Debug)]
+struct Here {
+    log: Arc<Log>,
+    dir: Counted,
+}
+
 /// A partition's replica. Appends take its role's lock for as long as a write to the page cache
 /// takes; reads take no lock.
 #[derive(Debug)]
 pub struct Partition {
     id: PartitionId,
     topic: Arc<str>,
-    log: Arc<Log>,
-    dir: Arc<LogDir>,
+    /// Replaced under the role's lock.
+    here: ArcSwap<Here>,
     core: Arc<Core>,
     config: ArcSwap<LogConfig>,
     /// The epoch we lead in, or [`NOT_LEADING`]; changed under the role's lock.
@@ -76,6 +86,9 @@ pub struct Partition {
     state: AtomicU8,
     role: Mutex<Role>,
     fetches: FetchWaiters,
+    /// Taken before the role's lock by those who take both.
+    moving: Mutex<moving::Moving>,
+    compaction: Mutex<moving::Compaction>,
 }
 
 impl Partition {
@@ -89,18 +102,19 @@ impl Partition {
         core: Arc<Core>,
     ) -> Arc<Self> {
         log.set_settings(settings.log);
-        dir.count_up();
+        let here = Here { log, dir: Counted::new(dir) };
         Arc::new(Self {
             id,
             topic,
-            log,
-            dir,
+            here: ArcSwap::from_pointee(here),
             core,
             config: ArcSwap::new(settings.config),
             leading: AtomicI32::new(NOT_LEADING),
             state: AtomicU8::new(OPEN),
             role: Mutex::new(Role::Follower { leader: -1, epoch: -1 }),
             fetches: FetchWaiters::default(),
+            moving: Mutex::default(),
+            compaction: Mutex::default(),
         })
     }
 
@@ -117,16 +131,16 @@ impl Partition {
     }
 
     /// Its log, for questions this type has no method for. Append and change it only through this
-    /// type.
+    /// type. It is another one after a move to another directory: do not keep it.
     #[must_use]
-    pub fn log(&self) -> &Arc<Log> {
-        &self.log
+    pub fn log(&self) -> Arc<Log> {
+        Arc::clone(&self.here.load().log)
     }
 
     /// The log directory it lives in.
     #[must_use]
-    pub fn dir(&self) -> &Arc<LogDir> {
-        &self.dir
+    pub fn dir(&self) -> Arc<LogDir> {
+        Arc::clone(self.here.load().dir.get())
     }
 
     /// The topic's settings, as of now.
@@ -155,7 +169,7 @@ impl Partition {
     /// # Errors
     /// [`EngineError::Offline`] or [`EngineError::NotHere`].
     pub fn check_open(&self) -> Result<(), EngineError> {
-        if !self.dir.is_online() {
+        if !self.here.load().dir.get().is_online() {
             return Err(EngineError::Offline);
         }
         if self.state.load(Ordering::Acquire) == GONE {
@@ -195,20 +209,21 @@ impl Partition {
     /// Begins to lead, or goes on leading with another set of replicas.
     pub(crate) fn lead(&self, lead: Lead, now: Mono) {
         let mut role = self.role.lock();
+        let log = self.log();
         let moved = match &mut *role {
             Role::Leader(leading) if leading.leader.epoch() == lead.epoch => {
                 leading.leader.set_isr(lead.isr)
             }
             other => {
                 let Lead { me, epoch, replicas, isr } = lead;
-                self.log.begin_epoch(epoch);
+                log.begin_epoch(epoch);
                 let leader = Leader::new(LeaderStart {
                     me,
                     epoch,
                     replicas,
                     isr,
-                    end_offset: self.log.end_offset(),
-                    high_watermark: self.log.high_watermark(),
+                    end_offset: log.end_offset(),
+                    high_watermark: log.high_watermark(),
                     min_in_sync: min_in_sync(&self.config.load()),
                     now,
                 });
@@ -248,10 +263,10 @@ impl Partition {
 
     /// Takes new settings.
     pub(crate) fn set_settings(&self, settings: TopicSettings) {
-        self.log.set_settings(settings.log);
         let least = min_in_sync(&settings.config);
         self.config.store(settings.config);
         let mut role = self.role.lock();
+        self.here.load().log.set_settings(settings.log);
         let moved = match &mut *role {
             Role::Leader(leading) => leading.leader.set_min_in_sync(least),
             Role::Follower { .. } => None,
@@ -264,7 +279,8 @@ impl Partition {
         if why == Retire::Gone {
             self.state.store(GONE, Ordering::Release);
         }
-        self.log.abandon();
+        self.end_move(why);
+        self.log().abandon();
         self.follow(-1, -1);
         info!(topic = %self.topic, partition = self.id.partition, ?why, "replica retired");
     }
@@ -283,8 +299,9 @@ impl Partition {
             self.fetches.moved(Moved::End, bytes);
             return;
         };
-        let stable_before = self.log.last_stable_offset();
-        self.log.set_high_watermark(high_watermark);
+        let log = self.log();
+        let stable_before = log.last_stable_offset();
+        log.set_high_watermark(high_watermark);
         let waits = (!leading.acks.is_empty())
             .then(|| (leading.acks.reached(high_watermark), leading.leader.enough_in_sync()));
         drop(role);
@@ -293,7 +310,7 @@ impl Partition {
             let result = if enough { Ok(()) } else { Err(code) };
             reached.for_each(|waiter| waiter.finish(result));
         }
-        let stable = self.log.last_stable_offset() != stable_before;
+        let stable = log.last_stable_offset() != stable_before;
         self.fetches.moved(if stable { Moved::Stable } else { Moved::HighWatermark }, bytes);
     }
 
@@ -301,7 +318,7 @@ impl Partition {
     fn judge(&self, error: LogError) -> EngineError {
         match error {
             LogError::Disk(e) => {
-                self.dir.fail(&e);
+                self.dir().fail(&e);
                 EngineError::Offline
             }
             other => EngineError::Log(other),
@@ -310,12 +327,6 @@ impl Partition {
 
     pub(crate) fn waiters(&self) -> &FetchWaiters {
         &self.fetches
-    }
-}
-
-impl Drop for Partition {
-    fn drop(&mut self) {
-        self.dir.count_down();
     }
 }
 

@@ -13,6 +13,7 @@ use ottla_metadata::{ConfigResource, Delta, Image, ResourceType, Topic};
 use ottla_wire::Uuid;
 use tracing::{error, info, warn};
 
+use crate::assignments::Assignments;
 use crate::core::Core;
 use crate::dirs::{LogDir, LogDirs};
 use crate::ids::PartitionId;
@@ -65,6 +66,7 @@ pub struct Publisher {
     /// Of topics that set nothing of their own.
     defaults: TopicSettings,
     listeners: Vec<Arc<dyn RoleListener>>,
+    assignments: Option<Arc<Assignments>>,
     image: Image,
     retired: u64,
 }
@@ -101,8 +103,20 @@ impl Publisher {
             defaults: resolve(&config, &BTreeMap::new()),
             config,
             listeners: Vec::new(),
+            assignments: None,
             image: Image::default(),
             retired: 0,
+        }
+    }
+
+    /// Has the controller told where replicas were put, through `assignments`.
+    pub fn assign_with(&mut self, assignments: Arc<Assignments>) {
+        self.assignments = Some(assignments);
+    }
+
+    fn assign(&self, assignment: Assignment) {
+        if let Some(assignments) = &self.assignments {
+            assignments.tell(assignment);
         }
     }
 
@@ -137,7 +151,22 @@ impl Publisher {
                 self.reconfigure(&resource.name);
             }
         }
+        done.assigned.iter().for_each(|assignment| self.assign(*assignment));
+        if done.removed > 0 {
+            self.write_checkpoints();
+        }
         done
+    }
+
+    /// Forgets in the checkpoints what was removed: another log of the name must not be taken for
+    /// it after a crash.
+    fn write_checkpoints(&self) {
+        for dir in self.dirs.online() {
+            if let Err(e) = dir.files().write_checkpoints() {
+                error!(dir = %dir.path().display(), error = %e, "cannot write checkpoints");
+                dir.judge(&e);
+            }
+        }
     }
 
     /// Takes another configuration of the broker, and what follows from it for its topics.
@@ -153,6 +182,11 @@ impl Publisher {
     /// A directory failed: its replicas go out of service. Returns them.
     pub fn fail_dir(&mut self, dir: Uuid) -> Vec<PartitionId> {
         let Some(dir) = self.dirs.get(dir).cloned() else { return Vec::new() };
+        for moving in self.replicas.all() {
+            if moving.cancel_move(&dir) {
+                self.assign(Assignment { id: moving.id(), dir: moving.dir().id() });
+            }
+        }
         let failed = self.replicas.fail_dir(&dir);
         dir.files().abandon();
         for id in &failed {
@@ -212,8 +246,10 @@ impl Publisher {
             }
         }
         let Ok(replica) = self.replicas.get(id) else { return };
-        if assigned.is_some_and(|dir| dir != replica.dir().id()) {
-            done.assigned.push(Assignment { id, dir: replica.dir().id() });
+        let dir = replica.dir().id();
+        // One that moves tells of its directory itself.
+        if assigned.is_some_and(|assigned| assigned != dir) && replica.future().is_none() {
+            done.assigned.push(Assignment { id, dir });
         }
         self.set_role(&replica, wanted);
     }
@@ -288,11 +324,11 @@ impl Publisher {
             self.listeners.iter().for_each(|l| l.resigns(topic, id));
         }
         let now = self.core.clock().wall_ms();
-        let (files, unique) = (replica.dir().files(), self.unique(now));
+        let (dir, unique) = (replica.dir(), self.unique(now));
         let name = TopicPartition::new(topic, id.partition);
-        if let Err(e) = files.delete_log(&name, DirKind::Current, unique, now) {
+        if let Err(e) = dir.files().delete_log(&name, DirKind::Current, unique, now) {
             error!(topic, partition = id.partition, error = %e, "cannot delete a log");
-            replica.dir().judge(&e);
+            dir.judge(&e);
         } else {
             done.removed += 1;
             info!(topic, partition = id.partition, "log deleted");

@@ -125,7 +125,7 @@ impl Replicas {
             let mut part = part.write();
             for (id, hosted) in part.iter_mut() {
                 if let Hosted::Online(partition) = hosted
-                    && Arc::ptr_eq(partition.dir(), dir)
+                    && Arc::ptr_eq(&partition.dir(), dir)
                 {
                     failed.push(Arc::clone(partition));
                     *hosted = Hosted::Offline;

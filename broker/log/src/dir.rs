@@ -57,6 +57,8 @@ pub struct LogDir {
     logs: RwLock<Logs>,
     /// Compaction goes on from here.
     cleaner_points: Mutex<Offsets>,
+    /// Held while a checkpoint of all logs is made and written.
+    checkpoints: Mutex<()>,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -93,6 +95,7 @@ impl LogDir {
             found,
             logs: RwLock::default(),
             cleaner_points: Mutex::new(cleaner_points),
+            checkpoints: Mutex::default(),
             _lock: lock,
         })
     }
@@ -218,7 +221,9 @@ impl LogDir {
         now_ms: i64,
     ) -> Result<()> {
         let Some(log) = self.retire(name, kind, DirKind::Deleted, unique)? else { return Ok(()) };
-        self.cleaner_points.lock().remove(name);
+        if kind == DirKind::Current {
+            self.cleaner_points.lock().remove(name);
+        }
         let due = now_ms.saturating_add(log.settings().file_delete_delay_ms);
         self.shared.graveyard.bury(due, OldLog(log));
         Ok(())
@@ -226,8 +231,8 @@ impl LogDir {
 
     /// Takes a log out of service whose partition is not this broker's; its directory is kept
     /// under another name.
-    pub fn set_stray(&self, name: &TopicPartition, unique: u128) -> Result<()> {
-        self.retire(name, DirKind::Current, DirKind::Stray, unique).map(|_| ())
+    pub fn set_stray(&self, name: &TopicPartition, kind: DirKind, unique: u128) -> Result<()> {
+        self.retire(name, kind, DirKind::Stray, unique).map(|_| ())
     }
 
     fn retire(
@@ -244,13 +249,17 @@ impl LogDir {
         Ok(Some(log))
     }
 
-    /// Makes a copied log the current one of this directory.
+    /// Makes a copied log the current one of this directory. When this returns, the new name
+    /// survives a power loss.
     pub fn promote_future(&self, name: &TopicPartition) -> Result<Option<Arc<Log>>> {
         let mut logs = self.logs.write();
-        let Some(log) = logs.remove(&(name.clone(), DirKind::Future)) else { return Ok(None) };
+        let key = (name.clone(), DirKind::Future);
+        let Some(log) = logs.get(&key).cloned() else { return Ok(None) };
         let dir = names::dir_name(&name.topic, name.partition, DirKind::Current, 0);
         log.rename_dir(&self.path.join(dir))?;
+        logs.remove(&key);
         logs.insert((name.clone(), DirKind::Current), Arc::clone(&log));
+        self.disk().sync_dir(&self.path).map_err(DiskError::at("flush", &self.path))?;
         Ok(Some(log))
     }
 
@@ -266,6 +275,14 @@ impl LogDir {
         points.insert(name.clone(), offset);
         let path = self.path.join(names::CLEANER_POINTS);
         offsets::write(self.disk(), &path, points.iter().map(|(n, o)| (n, *o)))
+    }
+
+    /// Writes the checkpoints anew, because logs went or came: a log that comes later must not be
+    /// taken by what was noted of an earlier one of its name.
+    pub fn write_checkpoints(&self) -> Result<()> {
+        self.write_recovery_points()?;
+        self.write_log_starts()?;
+        self.write_high_watermarks()
     }
 
     /// Writes the recovery points of all logs.
@@ -288,6 +305,7 @@ impl LogDir {
     }
 
     fn write_offsets(&self, file: &str, offset: impl Fn(&Log) -> Option<i64>) -> Result<()> {
+        let _one_at_a_time = self.checkpoints.lock();
         let all: Offsets = {
             let logs = self.logs.read();
             let all = logs.iter().filter_map(|((n, _), log)| Some((n.clone(), offset(log)?)));

@@ -24,6 +24,7 @@ use crate::producers::{ProducerEntry, Producers};
 use crate::segment::{FileState, Place, Segment};
 use crate::settings::LogSettings;
 
+mod adopt;
 mod append;
 mod flush;
 mod load;
@@ -276,8 +277,9 @@ impl Log {
     }
 
     fn write_epochs(&self, how: Durability) -> Result<()> {
-        let path = self.place.dir.read().join(names::EPOCHS);
-        self.epochs.lock().write_if_changed(&**self.disk(), &path, how)
+        // Held so that the directory keeps its name meanwhile.
+        let dir = self.place.dir.read();
+        self.epochs.lock().write_if_changed(&**self.disk(), &dir.join(names::EPOCHS), how)
     }
 
     pub(crate) fn disk(&self) -> &Arc<dyn Disk> {

@@ -75,7 +75,7 @@ impl Staged {
 }
 
 /// The state of all producers of a log, as of its [end offset](Self::end_offset).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Producers {
     entries: HashMap<i64, ProducerEntry>,
     ongoing: BTreeMap<i64, Txn>,

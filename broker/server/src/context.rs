@@ -8,8 +8,8 @@ use ottla_controller::{Command, Reply};
 use ottla_coordinator::group::DeletedTopic;
 use ottla_coordinator::{Command as GroupCommand, Request};
 use ottla_engine::{
-    ControllerHandle, Core, FetchSessions, Groups, Lifecycle, LogDirs, OFFSETS_TOPIC, PartitionId,
-    Replicas,
+    ControllerHandle, Core, FetchSessions, Groups, Lifecycle, LogDirs, Moves, OFFSETS_TOPIC,
+    PartitionId, Replicas,
 };
 use ottla_metadata::{Delta, Image};
 use ottla_quorum::Quorum;
@@ -41,6 +41,8 @@ pub struct Context {
     pub replicas: Arc<Replicas>,
     /// The directories they live in.
     pub dirs: LogDirs,
+    /// Moves of replicas between them.
+    pub moves: Arc<Moves>,
     /// Fetch sessions.
     pub sessions: FetchSessions,
     /// The groups that this node coordinates.
@@ -155,6 +157,10 @@ impl Context {
         if self.dirs.online().next().is_none() {
             error!("no log directory is left: the node ends");
             std::process::exit(1);
+        }
+        // The controller gives their leaderships to others.
+        if let Some(life) = self.lifecycle.get() {
+            life.hurry();
         }
     }
 }

@@ -13,8 +13,8 @@ use arc_swap::ArcSwap;
 use ottla_config::{BrokerConfig, keys};
 use ottla_controller::{Command, Settings as ControllerSettings};
 use ottla_engine::{
-    ControllerHandle, ControllerStart, Core, FetchSessions, Groups, Lifecycle, LogDirs, Replicas,
-    Stage, SystemClock,
+    Assignments, ControllerHandle, ControllerStart, Core, FetchSessions, Groups, Lifecycle,
+    LogDirs, Moves, Replicas, Stage, SystemClock,
 };
 use ottla_log::disk::Disk;
 use ottla_log::disk::real::RealDisk;
@@ -126,15 +126,19 @@ impl Node {
         };
         let image = control.block_on(publishing::first_image(&*quorum))?;
         let (applied_sender, applied) = watch::channel(-1);
+        let current = Arc::new(ArcSwap::new(Arc::clone(&config)));
+        let assignments = Assignments::new();
+        let moves = Moves::new(dirs.clone(), Arc::clone(&current), Arc::clone(&assignments));
         let context = Arc::new(Context {
             node_id: config.node_id(),
             cluster_id: found.cluster_id.clone(),
             initial: Arc::clone(&config),
-            current: Arc::new(ArcSwap::new(Arc::clone(&config))),
+            current,
             published: ArcSwap::from_pointee(image.clone()),
             core: Arc::clone(&core),
             replicas: Arc::clone(&replicas),
             dirs: dirs.clone(),
+            moves,
             sessions: FetchSessions::new(sessions),
             groups: Arc::clone(&groups),
             controller: controller.clone(),
@@ -154,6 +158,7 @@ impl Node {
             failures,
             settings,
             applied: applied_sender,
+            assignments: Arc::clone(&assignments),
         })?;
         let net = listeners::start(&config)?;
         publishing.set_net(net.limits().clone(), net.quota().clone());
@@ -165,7 +170,10 @@ impl Node {
             let registration = listeners::registration(&config, &found, &dirs, &bound);
             let interval = config.get(keys::BROKER_HEARTBEAT_INTERVAL_MS);
             let interval = Duration::from_millis(u64::try_from(interval).unwrap_or(2000));
-            Lifecycle::start(controller, registration, interval, applied)
+            let handle = controller.clone();
+            let life = Lifecycle::start(handle, registration, interval, applied, dirs.clone());
+            tokio::spawn(assignments.run(config.node_id(), controller, Arc::clone(&life)));
+            life
         };
         // Set once; nobody else sets it.
         let _ = context.lifecycle.set(Arc::clone(&lifecycle));
@@ -204,6 +212,7 @@ impl Node {
             self.net.shutdown(DRAIN).await;
         });
         self.context.groups.shards().stop();
+        self.context.moves.stop();
         let epoch = self.lifecycle.epoch();
         self.publishing.stop(epoch);
         if let Err(error) = self.control.block_on(self.quorum.shutdown()) {

@@ -49,11 +49,14 @@ routes! {
     OffsetForLeaderEpoch => offset_for_leader_epoch;
     DescribeConfigs => describe_configs;
     AlterConfigs => alter_configs;
+    AlterReplicaLogDirs => alter_replica_log_dirs;
     DescribeLogDirs => describe_log_dirs;
     CreatePartitions => create_partitions;
     DeleteGroups => delete_groups;
     ElectLeaders => elect_leaders;
     IncrementalAlterConfigs => incremental_alter_configs;
+    AlterPartitionReassignments => alter_partition_reassignments;
+    ListPartitionReassignments => list_partition_reassignments;
     OffsetDelete => offset_delete;
     DescribeQuorum => describe_quorum;
     UpdateFeatures => update_features;

@@ -669,6 +669,53 @@ public class Conformance {
         }), "the partition is in a log dir, with its size");
     }
 
+    /** A partition goes from directory to directory and back while it is written: nothing is lost, nothing comes twice. */
+    @Story static void logDirsAltered() throws Exception {
+        String t = topic(1, "segment.bytes", "1048576");
+        int id = admin.describeCluster().nodes().get().iterator().next().id();
+        List<String> dirs = new ArrayList<>(admin.describeLogDirs(List.of(id)).allDescriptions().get().get(id).keySet());
+        Collections.sort(dirs);
+        equal(dirs.size(), 3, "log directories");
+        TopicPartitionReplica replica = new TopicPartitionReplica(t, 0, id);
+        fails(LogDirNotFoundException.class, () -> admin.alterReplicaLogDirs(Map.of(replica, "/no/such/dir")).all().get());
+        fails(UnknownTopicOrPartitionException.class, () ->
+            admin.alterReplicaLogDirs(Map.of(new TopicPartitionReplica(t, 7, id), dirs.get(0))).all().get());
+        java.util.concurrent.atomic.AtomicBoolean stop = new java.util.concurrent.atomic.AtomicBoolean();
+        List<Future<RecordMetadata>> sent = new ArrayList<>();
+        Thread writer = new Thread(() -> {
+            try (KafkaProducer<byte[], byte[]> p = producer("enable.idempotence", "true")) {
+                for (int i = 0; !stop.get(); i++) {
+                    sent.add(p.send(new ProducerRecord<>(t, 0, b("k" + i), b("value " + i + " " + "x".repeat(i % 1000)))));
+                    if (i % 100 == 0) p.flush();
+                }
+            }
+        });
+        writer.start();
+        int moves = 0;
+        for (String dir : List.of(dirs.get(1), dirs.get(2), dirs.get(0), dirs.get(1), dirs.get(0))) {
+            admin.alterReplicaLogDirs(Map.of(replica, dir)).all().get();
+            until("in " + dir, () -> {
+                DescribeReplicaLogDirsResult.ReplicaLogDirInfo i = admin.describeReplicaLogDirs(List.of(replica)).all().get().get(replica);
+                return dir.equals(i.getCurrentReplicaLogDir()) && i.getFutureReplicaLogDir() == null;
+            });
+            moves++;
+        }
+        stop.set(true);
+        writer.join();
+        int i = 0;
+        for (Future<RecordMetadata> f : sent) equal(f.get().offset(), (long) i++, "each record at its offset");
+        i = 0;
+        for (ConsumerRecord<byte[], byte[]> r : readAll(t, sent.size(), "check.crcs", "true")) {
+            equal(s(r.key()), "k" + i, "key");
+            equal(s(r.value()), "value " + i + " " + "x".repeat(i % 1000), "value");
+            i++;
+        }
+        check(moves == 5 && i > 0, "moved " + moves + " times, " + i + " records");
+        long files = admin.describeLogDirs(List.of(id)).allDescriptions().get().get(id).values().stream()
+            .filter(d -> d.replicaInfos().containsKey(new TopicPartition(t, 0))).count();
+        equal(files, 1L, "it is in one directory");
+    }
+
     @Story static void listConfigResources() throws Exception {
         ConfigResource r = new ConfigResource(ConfigResource.Type.CLIENT_METRICS, "cm-" + RUN);
         admin.incrementalAlterConfigs(Map.of(r, List.of(

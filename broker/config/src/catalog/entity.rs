@@ -14,7 +14,7 @@ pub mod throttle {
         /// Bytes a second at which this broker moves replicas between its log directories.
         REPLICA_ALTER_LOG_DIRS_IO_MAX_BYTES_PER_SECOND: i64 =
             "replica.alter.log.dirs.io.max.bytes.per.second",
-            .default("9223372036854775807").min(0).cluster_wide().planned(why::QUOTA);
+            .default("9223372036854775807").min(0).cluster_wide();
     }
 }
 

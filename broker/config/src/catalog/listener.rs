@@ -31,7 +31,7 @@ keys! {
         .default("3").min(1).high().cluster_wide().no_effect(why::THREADS);
     /// Threads that move replicas between log directories; one a directory when not set.
     NUM_REPLICA_ALTER_LOG_DIRS_THREADS: Option<i32> = "num.replica.alter.log.dirs.threads",
-        .high().no_effect(why::THREADS);
+        .high();
     /// Requests that may wait to be worked on before sockets are left unread.
     QUEUED_MAX_REQUESTS: i32 = "queued.max.requests", .default("500").min(1).high()
         .no_effect(why::COUNT);

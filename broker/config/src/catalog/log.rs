@@ -12,8 +12,7 @@ keys! {
     LOG_DIRS: Option<Names> = "log.dirs", .valid(Valid::Distinct(&[], Emptiness::Refused)).high();
     /// Log directories that get no new partitions; `*` is all of them.
     CORDONED_LOG_DIRS: Names = "cordoned.log.dirs",
-        .default("").valid(Valid::Distinct(&[], Emptiness::Allowed)).per_broker()
-        .planned(why::CORDON);
+        .default("").valid(Valid::Distinct(&[], Emptiness::Allowed)).per_broker();
     /// How long a broker that cannot report a failed directory goes on before it stops.
     LOG_DIR_FAILURE_TIMEOUT_MS: i64 = "log.dir.failure.timeout.ms",
         .default("30000").min(1).low().planned(why::REPL);

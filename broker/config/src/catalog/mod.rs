@@ -69,7 +69,6 @@ pub(crate) mod why {
     pub(crate) const KERBEROS: &str = "Kerberos (GSSAPI) is not offered";
 
     pub(crate) const METRICS: &str = "windowed metrics";
-    pub(crate) const CORDON: &str = "keeping new partitions off log directories";
     pub(crate) const CODEC: &str = "compression of a coordinator's records";
     pub(crate) const LINGER: &str = "gathering a coordinator's writes";
     pub(crate) const REPL: &str = "replication between nodes";

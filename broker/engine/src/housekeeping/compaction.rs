@@ -14,13 +14,12 @@ use super::{House, Stop};
 use crate::ids::PartitionId;
 use crate::partition::Partition;
 
-/// The logs that are being compacted, and those that cannot be.
+/// The logs that cannot be compacted.
 #[derive(Debug, Default)]
 pub(super) struct Register(Mutex<Marks>);
 
 #[derive(Debug, Default)]
 struct Marks {
-    busy: BTreeSet<PartitionId>,
     /// Those where it failed; they are left alone until a restart, as Kafka does.
     failed: BTreeSet<PartitionId>,
 }
@@ -55,22 +54,20 @@ impl House {
     pub(super) fn compact_one(&self, cleaner: &mut Cleaner) -> bool {
         let Some((partition, dirt)) = self.dirtiest() else { return false };
         self.compact(cleaner, &partition, &dirt);
-        self.compacting.0.lock().busy.remove(&partition.id());
+        partition.end_compaction();
         true
     }
 
     /// The log with the largest dirty share among those that are due; marked as busy.
     fn dirtiest(&self) -> Option<(Arc<Partition>, Dirt)> {
         let now = self.core.clock().wall_ms();
-        let mut marks = self.compacting.0.lock();
+        let marks = self.compacting.0.lock();
         let mut best: Option<(Arc<Partition>, Dirt)> = None;
         for partition in self.replicas.all() {
             let (log, id) = (partition.log(), partition.id());
             let settings = log.settings();
-            if !settings.cleanup.compacts()
-                || marks.busy.contains(&id)
-                || marks.failed.contains(&id)
-            {
+            let can = partition.can_compact() && !marks.failed.contains(&id);
+            if !settings.cleanup.compacts() || !can {
                 continue;
             }
             let point = partition.dir().files().cleaner_point(log.name());
@@ -80,10 +77,7 @@ impl House {
                 best = Some((partition, dirt));
             }
         }
-        if let Some((partition, _)) = &best {
-            marks.busy.insert(partition.id());
-        }
-        best
+        best.filter(|(partition, _)| partition.begin_compaction())
     }
 
     fn compact(&self, cleaner: &mut Cleaner, partition: &Arc<Partition>, dirt: &Dirt) {
@@ -91,7 +85,7 @@ impl House {
         let rate = self.config.load().get(keys::LOG_CLEANER_IO_MAX_BYTES_PER_SECOND);
         let mut throttle = Throttle::new(rate, &self.stop);
         let now = self.core.clock().wall_ms();
-        match cleaner.clean(log, dirt, now, &mut throttle) {
+        match cleaner.clean(&log, dirt, now, &mut throttle) {
             Ok(Some(report)) => {
                 info!(
                     log = %log.name(),
@@ -100,9 +94,9 @@ impl House {
                     bytes_after = report.bytes_after,
                     "log compacted"
                 );
-                let files = partition.dir().files();
-                if let Err(e) = files.set_cleaner_point(log.name(), report.end_offset) {
-                    partition.dir().judge(&e);
+                let dir = partition.dir();
+                if let Err(e) = dir.files().set_cleaner_point(log.name(), report.end_offset) {
+                    dir.judge(&e);
                 }
             }
             // Stopped, or the log changed meanwhile: it is looked at again.
@@ -111,7 +105,7 @@ impl House {
             }
             Err(e) => {
                 error!(log = %log.name(), error = %e, "cannot compact: left alone from here on");
-                partition.dir().judge(&e);
+                partition.dir().judge_of(&log, &e);
                 self.compacting.0.lock().failed.insert(partition.id());
             }
         }

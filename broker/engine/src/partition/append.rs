@@ -1,5 +1,6 @@
 //! Appending as leader.
 
+use ottla_log::Log;
 use ottla_log::log::{AppendBatch, AppendInfo, LeaderAppend, Outcome};
 use ottla_log::producers::{MarkerRule, Origin};
 use ottla_replica::{Acks, EpochCheck};
@@ -79,6 +80,8 @@ impl Partition {
         };
         leading.leader.check_epoch(how.epoch)?;
         leading.leader.check_append(how.acks)?;
+        let here = self.here.load();
+        let log = &here.log;
         let now_ms = self.core.clock().wall_ms();
         let by = LeaderAppend {
             leader_epoch: leading.leader.epoch(),
@@ -86,14 +89,14 @@ impl Partition {
             marker_rule: how.marker_rule,
             now_ms,
         };
-        let info = self.log.append_as_leader(batches, by).map_err(|e| self.judge(e))?;
+        let info = log.append_as_leader(batches, by).map_err(|e| self.judge(e))?;
         let moved = match info.outcome {
             Outcome::Appended => leading.leader.appended(info.end_offset),
             Outcome::Duplicate => None,
         };
         let committed = leading.leader.high_watermark() > info.last_offset;
         let replicated = how.acks != Acks::All || committed;
-        let flush = self.must_flush(&info);
+        let flush = self.must_flush(log, &info);
         let ack = match (replicated, flush) {
             (true, false) => Ack::Now,
             _ => {
@@ -102,7 +105,7 @@ impl Partition {
                     leading.acks.push(info.last_offset + 1, waiter.clone());
                 }
                 if flush {
-                    self.core.flusher().add(self.log.clone(), info.end_offset, waiter.clone());
+                    self.core.flusher().add(here.target(), info.end_offset, waiter.clone());
                 }
                 Ack::Wait(waiter.wait())
             }
@@ -110,7 +113,7 @@ impl Partition {
         let bytes = usize::try_from(info.bytes).unwrap_or(usize::MAX);
         self.settle(role, moved, bytes);
         if let Some(rolled_at) = info.rolled_at {
-            self.core.flusher().flush_later(self.log.clone(), rolled_at);
+            self.core.flusher().flush_later(here.target(), rolled_at);
         }
         Ok(Appended {
             first_offset: info.first_offset,
@@ -123,9 +126,9 @@ impl Partition {
     }
 
     /// Whether `flush.messages` asks for a flush before anybody is told.
-    fn must_flush(&self, info: &AppendInfo) -> bool {
+    fn must_flush(&self, log: &Log, info: &AppendInfo) -> bool {
         let limit = self.config.load().flush_messages;
-        limit != i64::MAX && info.end_offset - self.log.recovery_point() >= limit
+        limit != i64::MAX && info.end_offset - log.recovery_point() >= limit
     }
 
     /// Resolves when the high watermark is at or past `offset`.

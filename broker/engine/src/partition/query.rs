@@ -1,5 +1,8 @@
 //! Questions about a log: offsets for times, ends of epochs, deletions.
 
+use std::sync::Arc;
+
+use ottla_log::Log;
 use ottla_log::checkpoint::epochs::EpochEnd;
 use ottla_replica::EpochCheck;
 
@@ -43,24 +46,25 @@ impl Partition {
         epoch: EpochCheck,
     ) -> Result<Option<OffsetAt>, EngineError> {
         let ours = self.check_leader(epoch)?;
+        let log = self.log();
         let at = |offset: i64, timestamp: i64| {
-            let leader_epoch = self.log.epoch_of(offset).unwrap_or(-1);
+            let leader_epoch = log.epoch_of(offset).unwrap_or(-1);
             OffsetAt { offset, timestamp, leader_epoch }
         };
         let found = match query {
-            OffsetQuery::Earliest => Some(at(self.log.start_offset(), -1)),
+            OffsetQuery::Earliest => Some(at(log.start_offset(), -1)),
             OffsetQuery::Latest(reader) => {
                 let offset = self.bound(reader);
                 Some(OffsetAt { offset, timestamp: -1, leader_epoch: ours })
             }
-            OffsetQuery::MaxTimestamp => self.newest_record()?.map(|(o, t)| at(o, t)),
-            OffsetQuery::AtLeast(time) => self.record_since(time)?.map(|(o, t)| at(o, t)),
+            OffsetQuery::MaxTimestamp => self.newest_record(&log)?.map(|(o, t)| at(o, t)),
+            OffsetQuery::AtLeast(time) => self.record_since(&log, time)?.map(|(o, t)| at(o, t)),
         };
         Ok(found)
     }
 
-    fn newest_record(&self) -> Result<Option<(i64, i64)>, EngineError> {
-        let found = self.log.find_largest_timestamp().map_err(|e| self.judge(e))?;
+    fn newest_record(&self, log: &Log) -> Result<Option<(i64, i64)>, EngineError> {
+        let found = log.find_largest_timestamp().map_err(|e| self.judge(e))?;
         let Some(found) = found else { return Ok(None) };
         let records = crate::records::timestamps(&found.slice).map_err(|e| self.judge(e))?;
         let usable = records.into_iter().filter(|(offset, _)| *offset >= found.from_offset);
@@ -68,10 +72,10 @@ impl Partition {
         Ok(usable.reduce(|best, next| if next.1 > best.1 { next } else { best }))
     }
 
-    fn record_since(&self, time: i64) -> Result<Option<(i64, i64)>, EngineError> {
-        let mut from = self.log.start_offset();
+    fn record_since(&self, log: &Log, time: i64) -> Result<Option<(i64, i64)>, EngineError> {
+        let mut from = log.start_offset();
         loop {
-            let found = self.log.find_timestamp_from(time, from).map_err(|e| self.judge(e))?;
+            let found = log.find_timestamp_from(time, from).map_err(|e| self.judge(e))?;
             let Some(found) = found else { return Ok(None) };
             let records = crate::records::timestamps(&found.slice).map_err(|e| self.judge(e))?;
             let usable = |(o, t): &(i64, i64)| *o >= found.from_offset && *t >= time;
@@ -93,7 +97,7 @@ impl Partition {
         epoch: EpochCheck,
     ) -> Result<Option<EpochEnd>, EngineError> {
         self.check_leader(epoch)?;
-        Ok(self.log.end_of_epoch(wanted))
+        Ok(self.here.load().log.end_of_epoch(wanted))
     }
 
     /// Deletes the records below `offset`, -1 for all that are committed. Returns the log start
@@ -103,9 +107,16 @@ impl Partition {
     /// That this node does not lead, or the offset is above the high watermark.
     pub fn delete_records(&self, offset: i64) -> Result<i64, EngineError> {
         self.check_leader(EpochCheck::Any)?;
-        let offset = if offset == -1 { self.log.high_watermark() } else { offset };
-        let start = self.log.set_start_offset(offset).map_err(|e| self.judge(e))?;
-        self.waiters().wake_all();
-        Ok(start)
+        loop {
+            let log = self.log();
+            let offset = if offset == -1 { log.high_watermark() } else { offset };
+            let start = log.set_start_offset(offset);
+            if !Arc::ptr_eq(&log, &self.log()) {
+                // It moved meanwhile: the deletion may have come too late to move with it.
+                continue;
+            }
+            self.waiters().wake_all();
+            return start.map_err(|e| self.judge(e));
+        }
     }
 }

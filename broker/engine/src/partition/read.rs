@@ -1,5 +1,6 @@
 //! Reading records.
 
+use ottla_log::Log;
 use ottla_log::checkpoint::epochs::EpochEnd;
 use ottla_log::index::txn::AbortedTxn;
 use ottla_log::log::{AtLeast, FetchSlice};
@@ -52,11 +53,7 @@ impl Partition {
     /// How far a reader may see now.
     #[must_use]
     pub fn bound(&self, reader: Reader) -> i64 {
-        match reader {
-            Reader::Follower => self.log.end_offset(),
-            Reader::Uncommitted => self.log.high_watermark(),
-            Reader::Committed => self.log.last_stable_offset(),
-        }
+        bound(&self.here.load().log, reader)
     }
 
     /// Reads as leader. Takes no lock and copies no record; when there is nothing new it costs a
@@ -71,17 +68,19 @@ impl Partition {
         at_least: AtLeast,
     ) -> Result<Read, EngineError> {
         self.check_leader(ask.epoch)?;
-        let bound = self.bound(reader);
+        let here = self.here.load();
+        let log = &here.log;
+        let bound = bound(log, reader);
         let mut read = Read {
-            high_watermark: self.log.high_watermark(),
-            last_stable_offset: self.log.last_stable_offset(),
-            log_start_offset: self.log.start_offset(),
+            high_watermark: log.high_watermark(),
+            last_stable_offset: log.last_stable_offset(),
+            log_start_offset: log.start_offset(),
             slice: None,
             aborted: Vec::new(),
             diverging: None,
         };
         if ask.last_fetched_epoch >= 0 {
-            read.diverging = self.diverging(ask);
+            read.diverging = diverging(log, ask);
             if read.diverging.is_some() {
                 return Ok(read);
             }
@@ -89,7 +88,7 @@ impl Partition {
         if ask.offset == bound {
             return Ok(read);
         }
-        let found = self.log.read(ask.offset, ask.max_bytes, bound, at_least);
+        let found = log.read(ask.offset, ask.max_bytes, bound, at_least);
         let found = found.map_err(|e| self.judge(e))?;
         read.log_start_offset = found.start_offset;
         read.slice = found.slice;
@@ -97,15 +96,23 @@ impl Partition {
             && let Some(slice) = &read.slice
         {
             let range = slice.first_offset..slice.bound;
-            read.aborted = self.log.aborted(range).map_err(|e| self.judge(e))?;
+            read.aborted = log.aborted(range).map_err(|e| self.judge(e))?;
         }
         Ok(read)
     }
+}
 
-    /// Whether the reader's last record is of an epoch that ended elsewhere here.
-    fn diverging(&self, ask: &ReadAsk) -> Option<EpochEnd> {
-        let end = self.log.end_of_epoch(ask.last_fetched_epoch)?;
-        let diverges = end.epoch < ask.last_fetched_epoch || end.end < ask.offset;
-        diverges.then_some(end)
+fn bound(log: &Log, reader: Reader) -> i64 {
+    match reader {
+        Reader::Follower => log.end_offset(),
+        Reader::Uncommitted => log.high_watermark(),
+        Reader::Committed => log.last_stable_offset(),
     }
+}
+
+/// Whether the reader's last record is of an epoch that ended elsewhere here.
+fn diverging(log: &Log, ask: &ReadAsk) -> Option<EpochEnd> {
+    let end = log.end_of_epoch(ask.last_fetched_epoch)?;
+    let diverges = end.epoch < ask.last_fetched_epoch || end.end < ask.offset;
+    diverges.then_some(end)
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ottla_config::keys;
+use ottla_log::Log;
+use ottla_log::checkpoint::offsets::TopicPartition;
 use ottla_log::dir::{Found, LogDir as Files, Wanted, recover_all};
 use ottla_log::names::DirKind;
 use ottla_metadata::{Delta, Image, Topic};
@@ -57,8 +59,14 @@ impl Publisher {
         let begin = Instant::now();
         let settings = self.topic_settings(&image);
         let mut summary = self.open_all(&image, &settings);
-        for dir in self.dirs.all().to_vec() {
-            self.adopt(&image, &settings, &dir, &mut summary);
+        let dirs = self.dirs.all().to_vec();
+        for kind in [DirKind::Current, DirKind::Future] {
+            for dir in &dirs {
+                self.adopt(&image, &settings, dir, kind, &mut summary);
+            }
+        }
+        if summary.strays > 0 {
+            self.write_checkpoints();
         }
         let delta = Delta::between(&Image::default(), &image);
         summary.published = self.publish(image, &delta);
@@ -82,7 +90,8 @@ impl Publisher {
         let threads = usize::try_from(threads).unwrap_or(1);
         let now = self.core.clock().wall_ms();
         let wanted = |files: &Files, found: &Found| {
-            if found.name.topic == METADATA_TOPIC || found.kind != DirKind::Current {
+            let kept = matches!(found.kind, DirKind::Current | DirKind::Future);
+            if found.name.topic == METADATA_TOPIC || !kept {
                 return Wanted::Skip;
             }
             let topic =
@@ -107,18 +116,20 @@ impl Publisher {
         summary
     }
 
-    /// Takes the open logs of one directory in.
+    /// Takes the open logs of one directory in: those that are current, or those that were being
+    /// copied there.
     fn adopt(
         &mut self,
         image: &Image,
         settings: &Settings,
         dir: &Arc<LogDir>,
+        kind: DirKind,
         summary: &mut LoadSummary,
     ) {
         let Ok(all) = dir.files().list() else { return };
         let now = self.core.clock().wall_ms();
-        for found in all.iter().filter(|f| f.kind == DirKind::Current) {
-            let Some(log) = dir.files().get(&found.name, DirKind::Current) else { continue };
+        for found in all.iter().filter(|f| f.kind == kind) {
+            let Some(log) = dir.files().get(&found.name, kind) else { continue };
             let partition = found.name.partition;
             let topic =
                 owner(image, dir.files(), found).filter(|topic| self.is_ours(topic, partition));
@@ -126,19 +137,118 @@ impl Publisher {
             let Some((topic, settings)) = known else {
                 let unique = self.unique(now);
                 warn!(log = %found.name, "stray log put aside: it is not this node's");
-                if let Err(e) = dir.files().set_stray(&found.name, unique) {
+                if let Err(e) = dir.files().set_stray(&found.name, kind, unique) {
                     dir.judge(&e);
                 }
                 summary.strays += 1;
                 continue;
             };
-            let id = PartitionId::new(topic.id, partition);
-            let replica = self.partition(id, &topic.name, log, dir, settings.clone());
-            self.replicas.insert(replica);
-            summary.logs += 1;
+            let known = Known { topic, assigned: self.assigned(topic, partition), settings };
+            match kind {
+                DirKind::Future => self.adopt_future(&known, &found.name, log, dir, summary),
+                _ => self.adopt_current(&known, &found.name, log, dir, summary),
+            }
         }
         if !dir.is_online() {
             self.replicas.fail_dir(dir);
         }
     }
+
+    /// The directory that the metadata give to this node's replica.
+    fn assigned(&self, topic: &Topic, partition: i32) -> Option<Uuid> {
+        let partition = topic.partition(partition)?;
+        let place = partition.replicas.as_slice().iter().position(|replica| *replica == self.me)?;
+        partition.directories.get(place).copied()
+    }
+
+    /// Takes a log in. Of two of the partition, which a crash in the last moment of a move leaves,
+    /// the right one is where the metadata say; the other goes, or is put aside if it has what the
+    /// right one has not.
+    fn adopt_current(
+        &mut self,
+        known: &Known<'_>,
+        name: &TopicPartition,
+        log: Arc<Log>,
+        dir: &Arc<LogDir>,
+        summary: &mut LoadSummary,
+    ) {
+        let id = PartitionId::new(known.topic.id, name.partition);
+        let mut keep = (log, Arc::clone(dir));
+        if let Ok(twin) = self.replicas.get(id) {
+            let rank = |log: &Log, dir: &LogDir| {
+                (known.assigned == Some(dir.id()), log.latest_epoch(), log.end_offset())
+            };
+            let mut other = (twin.log(), twin.dir());
+            if rank(&keep.0, &keep.1) < rank(&other.0, &other.1) {
+                std::mem::swap(&mut keep, &mut other);
+            }
+            let contains = other.0.agrees_with(&keep.0) == other.0.end_offset();
+            let (kept, other) = (keep.1.path().display(), &other.1);
+            let now = self.core.clock().wall_ms();
+            let unique = self.unique(now);
+            let done = if contains && known.assigned == Some(keep.1.id()) {
+                info!(log = %name, %kept, "a move was all but done: what it left is deleted");
+                other.files().delete_log(name, DirKind::Current, unique, now)
+            } else {
+                let aside = other.path().display();
+                warn!(log = %name, %kept, %aside, "a log is in two directories: one is put aside");
+                summary.strays += 1;
+                other.files().set_stray(name, DirKind::Current, unique)
+            };
+            if let Err(e) = done {
+                other.judge(&e);
+            }
+        } else {
+            summary.logs += 1;
+        }
+        let (log, dir) = keep;
+        let replica = self.partition(id, &known.topic.name, log, &dir, known.settings.clone());
+        self.replicas.insert(replica);
+    }
+
+    /// Takes in a log that was being copied. If the partition has its log, the move goes on; if it
+    /// has none, and the metadata say that it is here, a crash came between two renames.
+    fn adopt_future(
+        &mut self,
+        known: &Known<'_>,
+        name: &TopicPartition,
+        log: Arc<Log>,
+        dir: &Arc<LogDir>,
+        summary: &mut LoadSummary,
+    ) {
+        let id = PartitionId::new(known.topic.id, name.partition);
+        let moved_to = |to: Uuid| known.assigned == Some(to);
+        let done = match self.replicas.get(id) {
+            Ok(replica) if !Arc::ptr_eq(&replica.dir(), dir) => {
+                replica.resume_move(log, dir);
+                Ok(())
+            }
+            Err(_) if moved_to(dir.id()) => dir.files().promote_future(name).map(|_| {
+                info!(log = %name, "a move was all but done: its copy is the log now");
+                let settings = known.settings.clone();
+                self.replicas.insert(self.partition(id, &known.topic.name, log, dir, settings));
+                summary.logs += 1;
+            }),
+            // The log's own directory cannot be read now. It may be again one day.
+            Err(_) if !self.dirs.online().any(|dir| moved_to(dir.id())) => {
+                log.abandon();
+                Ok(())
+            }
+            _ => {
+                warn!(log = %name, "deleting the copy of a log that is not there");
+                let now = self.core.clock().wall_ms();
+                dir.files().delete_log(name, DirKind::Future, self.unique(now), now)
+            }
+        };
+        if let Err(e) = done {
+            dir.judge(&e);
+        }
+    }
+}
+
+/// What the metadata say of a log that was found.
+struct Known<'a> {
+    topic: &'a Arc<Topic>,
+    assigned: Option<Uuid>,
+    settings: &'a TopicSettings,
 }

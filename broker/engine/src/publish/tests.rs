@@ -1,3 +1,5 @@
+mod moving;
+
 use bytes::Bytes;
 use ottla_config::{EMBEDDED, NoSurroundings, parse};
 use ottla_log::cache::FileCache;

@@ -70,6 +70,12 @@ impl Epochs {
         Ok(())
     }
 
+    /// The same epochs, to be written into a file that has others.
+    #[must_use]
+    pub(crate) fn for_another_file(&self) -> Self {
+        Self { entries: self.entries.clone(), dirty: true }
+    }
+
     /// All entries, oldest first.
     #[must_use]
     pub fn entries(&self) -> &[EpochStart] {

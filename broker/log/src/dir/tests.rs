@@ -116,7 +116,7 @@ fn strays_and_futures() {
     let log = dir.get(&name, DirKind::Current).expect("log");
     assert_eq!(log.dir(), tmp.path().join("topic-0"));
     assert_eq!(read_all(&log, i64::MAX), all[0]);
-    dir.set_stray(&name, 3).expect("stray");
+    dir.set_stray(&name, DirKind::Current, 3).expect("stray");
     assert!(dir.list().expect("list").iter().any(|f| f.kind == DirKind::Stray));
 }
 

@@ -61,7 +61,7 @@ impl Log {
 
     /// Makes names of files survive a power loss.
     pub(super) fn sync_dir(&self) -> Result<()> {
-        let dir = self.dir();
+        let dir = self.place.dir.read();
         Ok(self.disk().sync_dir(&dir).map_err(DiskError::at("flush", &dir))?)
     }
 

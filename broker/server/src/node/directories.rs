@@ -45,7 +45,7 @@ pub(super) fn open(
 ) -> Result<(LogDirs, UnboundedReceiver<Uuid>), StartError> {
     let (failures, failed) = unbounded_channel();
     let cache = FileCache::new(Arc::clone(disk), open_files());
-    let mut dirs = Vec::new();
+    let (mut dirs, mut unreadable) = (Vec::new(), found.offline.clone());
     for path in config.log_dirs().iter().map(Path::new) {
         let Some(id) = found.online.get(path) else { continue };
         match Files::open(path, &cache) {
@@ -54,6 +54,7 @@ pub(super) fn open(
             Err(error @ ottla_log::LogError::Locked { .. }) => return Err(error.into()),
             Err(error) if config.log_dirs().len() > 1 => {
                 error!(dir = %path.display(), %error, "log directory cannot be opened");
+                unreadable.push(path.to_owned());
             }
             Err(error) => return Err(error.into()),
         }
@@ -61,7 +62,7 @@ pub(super) fn open(
     for path in &found.offline {
         error!(dir = %path.display(), "log directory cannot be read; going on without it");
     }
-    Ok((LogDirs::new(dirs), failed))
+    Ok((LogDirs::new(dirs).with_unreadable(unreadable), failed))
 }
 
 /// How many files of logs may be open: a share of what the process may open at most.

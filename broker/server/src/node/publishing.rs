@@ -1,12 +1,13 @@
 //! The thread that turns committed metadata into logs, roles and settings.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc as sync_mpsc;
 use std::thread::JoinHandle;
 
-use ottla_config::{BrokerConfig, DynamicLayers};
+use ottla_config::{BrokerConfig, DynamicLayers, keys};
 use ottla_controller::Settings as ControllerSettings;
-use ottla_engine::{Housekeeping, Publisher};
+use ottla_engine::{Assignments, Housekeeping, LogDirs, Publisher};
 use ottla_metadata::{ConfigResource, Delta, Image, ResourceType};
 use ottla_net::{ConnectionLimits, ConnectionQuota};
 use ottla_quorum::{Quorum, QuorumError, Updates};
@@ -30,6 +31,7 @@ pub(super) struct Start {
     pub(super) failures: mpsc::UnboundedReceiver<Uuid>,
     pub(super) settings: watch::Sender<ControllerSettings>,
     pub(super) applied: watch::Sender<i64>,
+    pub(super) assignments: Arc<Assignments>,
 }
 
 type NetHandles = Mutex<Option<(Arc<ConnectionLimits>, Arc<ConnectionQuota>)>>;
@@ -125,16 +127,20 @@ struct Work {
 
 impl Work {
     fn load(start: Start, net: Arc<NetHandles>) -> std::io::Result<Self> {
-        let Start { context, config, image, updates, failures, settings, applied } = start;
+        let Start { context, config, image, updates, failures, settings, applied, assignments } =
+            start;
         let config = under(&config, &image);
         context.current.store(Arc::clone(&config));
         let (core, replicas) = (Arc::clone(&context.core), Arc::clone(&context.replicas));
         let mut publisher =
             Publisher::new(core, replicas, context.dirs.clone(), Arc::clone(&config));
         publisher.listen(context.groups.clone());
+        publisher.assign_with(assignments);
+        context.dirs.set_cordoned(cordoned(&config, &context.dirs));
         publisher.load(image.clone());
         let every = image.config_resources().map(|(resource, _)| resource);
         context.telemetry.configure(&image, every);
+        context.moves.resume(&context.replicas);
         let housekeeping = Housekeeping::start(
             Arc::clone(&context.core),
             Arc::clone(&context.replicas),
@@ -197,6 +203,11 @@ impl Work {
         }
         self.config = Arc::clone(&config);
         self.context.current.store(Arc::clone(&config));
+        let cordoned = cordoned(&config, &self.context.dirs);
+        if cordoned != *self.context.dirs.cordoned() {
+            self.context.dirs.set_cordoned(cordoned);
+            self.context.lifecycle.get().into_iter().for_each(|life| life.hurry());
+        }
         self.publisher.set_config(Arc::clone(&config));
         self.context.groups.configure(&config);
         let cluster_id = &self.context.cluster_id;
@@ -210,6 +221,15 @@ impl Work {
         let failed = self.publisher.fail_dir(dir);
         self.context.directory_failed(dir, &failed);
     }
+}
+
+/// The directories that get no new replicas.
+fn cordoned(config: &BrokerConfig, dirs: &LogDirs) -> Vec<Uuid> {
+    let named = config.get(keys::CORDONED_LOG_DIRS);
+    let is = |path: &Path| named.iter().any(|name| name == "*" || Path::new(name) == path);
+    let mut ids: Vec<_> = dirs.all().iter().filter(|d| is(d.path())).map(|d| d.id()).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// The node's settings under what the image says of its brokers.
