@@ -164,7 +164,8 @@ def one_fails(_):
         for p in range(6):
             until(f"partition {p} is led", lambda: wire.produce(b.port, "f", p, b"end") == NONE)
             got = consume(b, "f", p)
-            assert got[0] == "before" and got[-1] == "end", got
+            listed = sorted(str(f.relative_to(b.folder)) for d in b.dirs for f in d.glob("f-*"))
+            assert got[0] == "before" and got[-1] == "end", f"partition {p}, {places}: {[x[:9] for x in got]} {listed}"
 
 
 def full(_):

@@ -10,7 +10,7 @@ use ottla_controller::Settings as ControllerSettings;
 use ottla_engine::{Assignments, Housekeeping, LogDirs, Publisher};
 use ottla_metadata::{ConfigResource, Delta, Image, ResourceType};
 use ottla_net::{ConnectionLimits, ConnectionQuota};
-use ottla_quorum::{Quorum, QuorumError, Updates};
+use ottla_quorum::{Quorum, QuorumError, Role, Updates};
 use ottla_wire::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -45,8 +45,14 @@ pub(super) struct Publishing {
     net: Arc<NetHandles>,
 }
 
-/// The first image that can be served from: one with a metadata version.
+/// The first image that can be served from: one with a metadata version, and with everything that
+/// was committed before this node ended last. What is read back comes in pieces, and a piece alone
+/// would make strays of the logs of topics that are in later ones. The only voter has everything
+/// when it leads.
 pub(super) async fn first_image(quorum: &dyn Quorum) -> Result<Image, QuorumError> {
+    let ended = || QuorumError::Stopped("it ended before it had begun".to_owned());
+    let mut leadership = quorum.leadership();
+    leadership.wait_for(|now| now.role == Role::Leader).await.map_err(|_| ended())?;
     let mut updates = quorum.updates();
     loop {
         let image = updates.image();
@@ -54,7 +60,7 @@ pub(super) async fn first_image(quorum: &dyn Quorum) -> Result<Image, QuorumErro
             return Ok(image);
         }
         if updates.next().await.is_err() {
-            return Err(QuorumError::Stopped("it ended before it had begun".to_owned()));
+            return Err(ended());
         }
     }
 }
