@@ -164,7 +164,6 @@ impl Life {
                 want_shut_down: stopping,
                 offline_log_dirs: self.dirs.offline(),
                 cordoned_log_dirs: Some(self.dirs.cordoned().to_vec()),
-                ..Default::default()
             };
             let (rest, fenced) =
                 match self.controller.submit(Command::BrokerHeartbeat(request)).await {
