@@ -38,7 +38,7 @@ pub use memory::{Charge, MemoryPool};
 pub use outbox::{INLINE_FILE_SLICE, Outbox};
 pub use registry::{Clock, ConnectionId, Registry, Shared};
 pub use response::{FileSlice, FileSource, Part, Response};
-pub use runtime::{RuntimeKind, Runtimes};
+pub use runtime::Runtimes;
 pub use service::{CloseReason, Outcome, Peer, PendingReply, Reply, Service};
 pub use stats::{NetStats, NetTotals};
 pub use transport::{More, TcpTransport, Transport, poll_copy_file};

@@ -16,7 +16,7 @@ use crate::error::ListenError;
 use crate::limits::{Admission, ConnectionQuota, QuotaSettings, Refusal};
 use crate::memory::MemoryPool;
 use crate::registry::{Clock, Registry};
-use crate::runtime::{RuntimeKind, Runtimes, Worker};
+use crate::runtime::{Runtimes, Worker};
 use crate::service::{Peer, Service};
 use crate::stats::{NetStats, NetTotals};
 use crate::transport::TcpTransport;
@@ -54,8 +54,8 @@ where
 /// What holds for the whole network.
 #[derive(Clone, Debug)]
 pub struct NetConfig {
-    /// Where connections live.
-    pub runtime: RuntimeKind,
+    /// Threads that connections live on.
+    pub threads: usize,
     /// `socket.request.max.bytes`.
     pub max_frame: u32,
     /// Memory for requests in flight, in bytes.
@@ -68,9 +68,8 @@ pub struct NetConfig {
 
 impl Default for NetConfig {
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            runtime: RuntimeKind::PerThread { threads },
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             max_frame: 100 << 20,
             request_memory: 512 << 20,
             max_idle_ms: Some(600_000),
@@ -127,7 +126,7 @@ impl Net {
     /// # Errors
     /// When the system gives no thread or event queue.
     pub fn start(config: NetConfig) -> Result<Self, ListenError> {
-        let runtimes = Arc::new(Runtimes::start(config.runtime).map_err(ListenError::Runtime)?);
+        let runtimes = Arc::new(Runtimes::start(config.threads).map_err(ListenError::Runtime)?);
         let core = Arc::new(Core {
             registry: Registry::new(),
             clock: Clock::new(),

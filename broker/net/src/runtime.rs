@@ -1,4 +1,5 @@
-//! Where connections live: the one place that decides it.
+//! Where connections live: one single-threaded runtime a thread. A connection stays where it was put, so that no work
+//! moves between cores and waking a neighbour on the same thread costs no system call.
 
 use std::future::Future;
 use std::io;
@@ -7,26 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
 use crate::stats::NetStats;
-
-/// How connections are spread over threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuntimeKind {
-    /// One single-threaded runtime a thread; a connection stays where it was put. No work moves
-    /// between cores, and waking a neighbour on the same thread costs no system call.
-    PerThread {
-        /// How many.
-        threads: usize,
-    },
-    /// One runtime whose threads steal work from each other.
-    Stealing {
-        /// How many threads.
-        threads: usize,
-    },
-}
 
 /// A place for connections, with its own counters.
 #[derive(Clone, Debug)]
@@ -44,46 +29,33 @@ pub struct Runtimes {
     next: AtomicUsize,
     stop: Arc<Notify>,
     threads: Vec<JoinHandle<()>>,
-    stealing: Option<Runtime>,
 }
 
 impl Runtimes {
-    /// Starts the threads.
+    /// Starts this many threads, at least one.
     ///
     /// # Errors
     /// When the system gives no thread or no event queue.
-    pub fn start(kind: RuntimeKind) -> io::Result<Self> {
+    pub fn start(threads: usize) -> io::Result<Self> {
         let mut this = Self {
             workers: Vec::new(),
             next: AtomicUsize::new(0),
             stop: Arc::new(Notify::new()),
             threads: Vec::new(),
-            stealing: None,
         };
-        match kind {
-            RuntimeKind::PerThread { threads } => {
-                for index in 0..threads.max(1) {
-                    this.start_thread(index)?;
-                }
-            }
-            RuntimeKind::Stealing { threads } => {
-                let mut builder = Builder::new_multi_thread();
-                builder.worker_threads(threads.max(1)).thread_name("net").enable_all();
-                let runtime = builder.build()?;
-                this.add(runtime.handle().clone());
-                this.stealing = Some(runtime);
-            }
+        for index in 0..threads.max(1) {
+            this.start_thread(index)?;
         }
         Ok(this)
     }
 
-    fn add(&mut self, handle: Handle) {
-        self.workers.push(Worker { handle, stats: Arc::default() });
-    }
-
     fn start_thread(&mut self, index: usize) -> io::Result<()> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        self.add(runtime.handle().clone());
+        let mut builder = Builder::new_current_thread();
+        // A busy thread whose sockets are always ready never sleeps, and keeps its core until the scheduler's next tick,
+        // milliseconds later; the peers that it would read from wait beside it meanwhile.
+        builder.enable_all().on_thread_park(rustix::thread::sched_yield);
+        let runtime = builder.build()?;
+        self.workers.push(Worker { handle: runtime.handle().clone(), stats: Arc::default() });
         let stop = Arc::clone(&self.stop);
         let run = move || {
             runtime.block_on(stop.notified());
@@ -124,9 +96,6 @@ impl Drop for Runtimes {
         let here = std::thread::current().id();
         for thread in self.threads.drain(..).filter(|t| t.thread().id() != here) {
             let _ = thread.join();
-        }
-        if let Some(runtime) = self.stealing.take() {
-            runtime.shutdown_background();
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla_net::{
     FileSlice, ListenerConfig, Net, NetConfig, Outcome, Part, Peer, QuotaSettings, Reply, Response,
-    RuntimeKind, Service,
+    Service,
 };
 
 /// Echoes; `f` answers with a slice of a file, `s` after 50 ms.
@@ -64,15 +64,10 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-fn both() -> [NetConfig; 2] {
-    [RuntimeKind::PerThread { threads: 2 }, RuntimeKind::Stealing { threads: 2 }]
-        .map(|runtime| NetConfig { runtime, ..NetConfig::default() })
-}
-
 #[test]
-fn echo_and_files_on_both_kinds_of_runtime() {
-    for config in both() {
-        let (net, address) = start(config);
+fn echo_and_files_on_one_thread_and_on_several() {
+    for threads in [1, 3] {
+        let (net, address) = start(NetConfig { threads, ..NetConfig::default() });
         let mut stream = connect(address);
         for size in [0, 1, 100, 5_000, 200_000, 2_000_000] {
             let body = vec![b'e'; size];
@@ -161,8 +156,8 @@ fn an_idle_connection_is_closed() {
 
 #[test]
 fn shutdown_lets_what_is_in_flight_finish() {
-    for config in both() {
-        let (net, address) = start(config);
+    for threads in [1, 3] {
+        let (net, address) = start(NetConfig { threads, ..NetConfig::default() });
         let (mut busy, mut idle) = (connect(address), connect(address));
         ask(&mut idle, b"x");
         answer(&mut idle).unwrap();
