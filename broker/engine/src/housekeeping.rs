@@ -114,17 +114,19 @@ struct House {
     /// Sums of what was written into each directory's high watermarks last.
     written: Mutex<BTreeMap<Uuid, u64>>,
     compacting: compaction::Register,
+    /// The threads of compaction, by their number.
+    cleaners: Mutex<BTreeMap<usize, JoinHandle<()>>>,
 }
 
 /// The threads; they stop when it is dropped.
 pub struct Housekeeping {
     house: Arc<House>,
-    threads: Vec<JoinHandle<()>>,
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Housekeeping {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Housekeeping({} threads)", self.threads.len())
+        write!(f, "Housekeeping({} cleaners)", self.house.cleaners.lock().len())
     }
 }
 
@@ -139,13 +141,6 @@ impl Housekeeping {
         dirs: LogDirs,
         config: Arc<ArcSwap<BrokerConfig>>,
     ) -> io::Result<Self> {
-        let now = config.load();
-        let cleaners = if now.get(keys::LOG_CLEANER_ENABLE) {
-            usize::try_from(now.get(keys::LOG_CLEANER_THREADS)).unwrap_or(1)
-        } else {
-            0
-        };
-        drop(now);
         let house = Arc::new(House {
             core,
             replicas,
@@ -154,17 +149,13 @@ impl Housekeeping {
             stop: Stop::default(),
             written: Mutex::default(),
             compacting: compaction::Register::default(),
+            cleaners: Mutex::default(),
         });
-        let mut threads = Vec::new();
+        house.keep_cleaners()?;
         let keeper = Arc::clone(&house);
         let builder = std::thread::Builder::new().name("housekeeping".into());
-        threads.push(builder.spawn(move || keeper.run())?);
-        for index in 0..cleaners {
-            let cleaner = Arc::clone(&house);
-            let builder = std::thread::Builder::new().name(format!("cleaner-{index}"));
-            threads.push(builder.spawn(move || cleaner.compact_for_ever(cleaners))?);
-        }
-        Ok(Self { house, threads })
+        let keeper = builder.spawn(move || keeper.run())?;
+        Ok(Self { house, keeper: Some(keeper) })
     }
 
     /// Does one round of everything but compaction at once, as a test or an operator may want.
@@ -174,7 +165,7 @@ impl Housekeeping {
 
     /// Compacts every log that is due, on the calling thread. Returns how many.
     pub fn compact_all(&self) -> usize {
-        let mut cleaner = self.house.cleaner(1);
+        let mut cleaner = compaction::Share::of(&self.house.config.load()).cleaner();
         std::iter::from_fn(|| self.house.compact_one(&mut cleaner).then_some(())).count()
     }
 
@@ -198,8 +189,13 @@ impl Housekeeping {
 
     fn stop(&mut self) {
         self.house.stop.stop();
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+        // Nobody starts another one now.
+        let cleaners = std::mem::take(&mut *self.house.cleaners.lock());
+        for cleaner in cleaners.into_values() {
+            let _ = cleaner.join();
         }
     }
 }
@@ -211,7 +207,7 @@ impl Drop for Housekeeping {
 }
 
 impl House {
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         let mut due = BTreeMap::new();
         let start = self.core.clock().mono();
         for task in Task::ALL {
@@ -231,6 +227,9 @@ impl House {
                     let interval = task.interval_ms(&self.config.load());
                     *at = self.core.clock().mono().plus_ms(interval);
                 }
+            }
+            if let Err(e) = self.keep_cleaners() {
+                error!(error = %e, "cannot start a thread of compaction: tried again later");
             }
         }
     }

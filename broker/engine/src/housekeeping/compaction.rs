@@ -1,10 +1,12 @@
 //! Compaction: which log next, and how fast.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ottla_config::keys;
+use ottla_config::{BrokerConfig, keys};
 use ottla_log::clean::{Cleaner, Go, Governor};
 use ottla_log::plan::clean::Dirt;
 use parking_lot::Mutex;
@@ -24,25 +26,68 @@ struct Marks {
     failed: BTreeSet<PartitionId>,
 }
 
-impl House {
-    /// A cleaner with its share of the memory for keys.
-    pub(super) fn cleaner(&self, threads: usize) -> Cleaner {
-        let config = self.config.load();
-        let memory = config.get(keys::LOG_CLEANER_DEDUPE_BUFFER_SIZE);
-        let memory = usize::try_from(memory).unwrap_or(usize::MAX) / threads.max(1);
-        Cleaner::new(memory, config.get(keys::LOG_CLEANER_IO_BUFFER_LOAD_FACTOR))
+/// What one cleaner is given of the memory for keys.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Share {
+    bytes: usize,
+    load_factor: f64,
+}
+
+impl Share {
+    pub(super) fn of(config: &BrokerConfig) -> Self {
+        let bytes = usize::try_from(config.get(keys::LOG_CLEANER_DEDUPE_BUFFER_SIZE));
+        Self {
+            bytes: bytes.unwrap_or(usize::MAX) / cleaners(config).max(1),
+            load_factor: config.get(keys::LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
+        }
     }
 
-    pub(super) fn compact_for_ever(&self, threads: usize) {
-        let mut cleaner = self.cleaner(threads);
+    pub(super) fn cleaner(self) -> Cleaner {
+        Cleaner::new(self.bytes, self.load_factor)
+    }
+}
+
+/// How many threads compaction is to have.
+fn cleaners(config: &BrokerConfig) -> usize {
+    if config.get(keys::LOG_CLEANER_ENABLE) {
+        usize::try_from(config.get(keys::LOG_CLEANER_THREADS)).unwrap_or(1)
+    } else {
+        0
+    }
+}
+
+impl House {
+    /// Starts the threads that are wanted and do not run. Those that are too many end by themselves.
+    pub(super) fn keep_cleaners(self: &Arc<Self>) -> io::Result<()> {
+        let wanted = cleaners(&self.config.load());
+        let mut running = self.cleaners.lock();
+        running.retain(|_, thread| !thread.is_finished());
+        for number in 0..wanted {
+            if let Entry::Vacant(place) = running.entry(number) {
+                let house = Arc::clone(self);
+                let builder = std::thread::Builder::new().name(format!("cleaner-{number}"));
+                place.insert(builder.spawn(move || house.compact_for_ever(number))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn compact_for_ever(&self, number: usize) {
+        let mut share = Share::of(&self.config.load());
+        let mut cleaner = share.cleaner();
         loop {
+            let config = self.config.load();
+            if number >= cleaners(&config) || self.stop.is_set() {
+                return;
+            }
+            if Share::of(&config) != share {
+                share = Share::of(&config);
+                cleaner = share.cleaner();
+            }
             if self.compact_one(&mut cleaner) {
-                if self.stop.is_set() {
-                    return;
-                }
                 continue;
             }
-            let rest = self.config.load().get(keys::LOG_CLEANER_BACKOFF_MS);
+            let rest = config.get(keys::LOG_CLEANER_BACKOFF_MS);
             let rest = Duration::from_millis(u64::try_from(rest).unwrap_or(0).max(1));
             if self.stop.sleep(rest) {
                 return;

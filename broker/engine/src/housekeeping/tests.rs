@@ -141,3 +141,21 @@ fn a_flush_is_waited_for_when_each_message_must_be_flushed() {
     assert_eq!(runtime.block_on(wait), Ok(()));
     assert_eq!(rig.partition.log().recovery_point(), 1);
 }
+
+#[test]
+fn threads_of_compaction_follow_the_config() {
+    let rig = start(&[], &["log.cleaner.backoff.ms=5"]);
+    let house = &rig.house.house;
+    let running = || house.cleaners.lock().values().filter(|thread| !thread.is_finished()).count();
+    for wanted in [1, 4, 2, 3] {
+        let text = [format!("log.cleaner.threads={wanted}"), "log.cleaner.backoff.ms=5".into()];
+        house.config.store(Arc::new(parse(None, &text, &NoSurroundings).unwrap().config));
+        let begin = std::time::Instant::now();
+        // One that was about to end when it was wanted again is replaced at the next look.
+        while running() != wanted {
+            assert!(begin.elapsed() < Duration::from_secs(20), "{} run, not {wanted}", running());
+            house.keep_cleaners().unwrap();
+            std::thread::yield_now();
+        }
+    }
+}
