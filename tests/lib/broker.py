@@ -98,7 +98,7 @@ class Broker:
         """Starts the node and waits until it answers a request."""
         self.log = open(self.folder / "out", "ab")
         command = [kafka_home() / "bin/kafka-server-start.sh", self.file] if KAFKA else [binary(), "server", self.file]
-        env = dict(os.environ, KAFKA_HEAP_OPTS="-Xms512m -Xmx512m")
+        env = {"KAFKA_HEAP_OPTS": "-Xms512m -Xmx512m", **os.environ}
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=env)
         end = time.time() + wait
         while not self.answers():
