@@ -7,7 +7,7 @@ use ottla_config::{BrokerConfig, keys};
 use ottla_coordinator::group::{Producer, TxnMarker, TxnOutcome};
 use ottla_coordinator::{Command, Effect, GroupMachine, GroupRecord, GroupSettings, Request, hash};
 use ottla_wire::ErrorCode;
-use ottla_wire::record::{BatchHeader, EndTxnMarker, Record, TransactionResult};
+use ottla_wire::record::{BatchHeader, Compression, EndTxnMarker, Record, TransactionResult};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
@@ -24,6 +24,8 @@ pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 #[derive(Debug, Default)]
 pub struct GroupShell {
     settings: RwLock<GroupSettings>,
+    /// `offsets.topic.compression.codec`, which a restart alone changes.
+    compression: Compression,
     /// Rebalances that were completed.
     pub rebalances: AtomicU64,
     /// Offsets committed.
@@ -67,6 +69,10 @@ impl Coordinator for GroupMachine {
         vec![Command::internal(Request::Configure(shell.settings.read().clone()))]
     }
 
+    fn compression(shell: &GroupShell) -> Compression {
+        shell.compression
+    }
+
     fn tick() -> Command {
         Command::internal(Request::Tick)
     }
@@ -93,7 +99,16 @@ impl Groups {
     /// No group yet.
     #[must_use]
     pub fn new(config: &BrokerConfig, core: Arc<Core>, runtime: Handle) -> Arc<Self> {
-        let shell = GroupShell { settings: RwLock::new(settings(config)), ..Default::default() };
+        let codec = config.get(keys::OFFSETS_TOPIC_COMPRESSION_CODEC);
+        let shell = GroupShell {
+            settings: RwLock::new(settings(config)),
+            // The catalog allows no number that is none.
+            compression: u8::try_from(codec)
+                .ok()
+                .and_then(|id| Compression::from_id(id).ok())
+                .unwrap_or_default(),
+            ..Default::default()
+        };
         Arc::new(Self { shards: Shards::new(Arc::new(shell), core, runtime) })
     }
 

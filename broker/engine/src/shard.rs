@@ -19,7 +19,7 @@ use bytes::Bytes;
 use ottla_log::log::AppendBatch;
 use ottla_machine::{Decision, Machine, Mono, Ticket};
 use ottla_wire::ErrorCode;
-use ottla_wire::record::{BatchBuilder, BatchHeader, Record};
+use ottla_wire::record::{BatchBuilder, BatchHeader, Compression, Record};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -61,6 +61,9 @@ pub trait Coordinator:
 
     /// What tells the machine that time has passed.
     fn tick() -> Self::Command;
+
+    /// The codec of the batches that are written.
+    fn compression(shell: &Self::Shell) -> Compression;
 
     /// What the shell is asked to do, once the records are committed.
     fn effect(shell: &Self::Shell, effect: Self::Effect);
@@ -165,7 +168,7 @@ impl<M: Coordinator> Shard<M> {
         if records.is_empty() {
             return self.nothing_appended(inner);
         }
-        let batch = match encode::<M>(&records, self.core.clock().wall_ms()) {
+        let batch = match self.encode(&records) {
             Ok(batch) => batch,
             Err(why) => {
                 error!(shard = ?self, why, "a decision has no form in the log");
@@ -186,6 +189,22 @@ impl<M: Coordinator> Shard<M> {
         };
         records.iter().for_each(|record| M::apply(&mut inner.state, record));
         Ok(ack)
+    }
+
+    /// One batch of all records that have a form in the log; `None` if there is none.
+    fn encode(&self, records: &[M::Record]) -> Result<Option<AppendBatch>, String> {
+        let now_ms = self.core.clock().wall_ms();
+        let mut builder = BatchBuilder::new(0).compression(M::compression(&self.shell));
+        for record in records {
+            if let Some((key, value)) = M::encode(record)? {
+                builder.append(now_ms, Some(&key), value.as_deref());
+            }
+        }
+        if builder.count() == 0 {
+            return Ok(None);
+        }
+        let batch = builder.build().map_err(|e| e.to_string())?;
+        AppendBatch::split(&batch.bytes).map(Some).map_err(|e| e.to_string())
     }
 
     /// When a reply may leave that rests on no record of its own: with all that came before.
@@ -353,24 +372,6 @@ fn coordinator_code(code: ErrorCode) -> ErrorCode {
         }
         other => other,
     }
-}
-
-/// One batch of all records that have a form in the log; `None` if there is none.
-fn encode<M: Coordinator>(
-    records: &[M::Record],
-    now_ms: i64,
-) -> Result<Option<AppendBatch>, String> {
-    let mut builder = BatchBuilder::new(0);
-    for record in records {
-        if let Some((key, value)) = M::encode(record)? {
-            builder.append(now_ms, Some(&key), value.as_deref());
-        }
-    }
-    if builder.count() == 0 {
-        return Ok(None);
-    }
-    let batch = builder.build().map_err(|e| e.to_string())?;
-    AppendBatch::split(&batch.bytes).map(Some).map_err(|e| e.to_string())
 }
 
 /// A command under way.

@@ -20,8 +20,8 @@ keys! {
     OFFSETS_TOPIC_SEGMENT_BYTES: i32 = "offsets.topic.segment.bytes",
         .default("104857600").min(1).high();
     /// Codec of that topic's batches, by number: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
-    OFFSETS_TOPIC_COMPRESSION_CODEC: i32 = "offsets.topic.compression.codec", .default("0").high()
-        .planned(why::CODEC);
+    OFFSETS_TOPIC_COMPRESSION_CODEC: i32 = "offsets.topic.compression.codec",
+        .default("0").high();
     /// How long committed offsets of an empty group stay.
     OFFSETS_RETENTION_MINUTES: i32 = "offsets.retention.minutes", .default("10080").min(1).high();
     /// How often such offsets are looked for.
