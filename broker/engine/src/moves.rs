@@ -203,7 +203,8 @@ impl Inner {
     fn step(self: &Arc<Self>, one: Move) {
         let Move { partition, future } = &one;
         let mut copied = partition.copy_step(future, self.piece());
-        if matches!(copied, Ok(Copied::All)) {
+        if let Ok(Copied::All(bytes)) = copied {
+            self.state.lock().debt.bytes += bytes as f64;
             if !future.was_told() {
                 self.tell(one);
                 return;
@@ -217,7 +218,7 @@ impl Inner {
                 state.debt.bytes += bytes as f64;
                 self.again(&mut state, one);
             }
-            Err(EngineError::Log(LogError::OffsetOutOfRange { .. })) | Ok(Copied::All) => {
+            Err(EngineError::Log(LogError::OffsetOutOfRange { .. })) | Ok(Copied::All(_)) => {
                 self.again(&mut self.state.lock(), one);
             }
             Ok(Copied::NotYet) => {

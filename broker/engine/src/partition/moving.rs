@@ -102,8 +102,9 @@ pub(crate) enum Begun {
 pub(crate) enum Copied {
     /// It copied so many bytes; there may be more.
     Some(u64),
-    /// There was nothing left to copy.
-    All,
+    /// It copied so many bytes, to where the log ended when it began; what came meanwhile is little.
+    /// A copy of a log that is always written to would never find nothing left.
+    All(u64),
     /// The log is being compacted: later.
     NotYet,
     /// The move was given up, or is done.
@@ -269,14 +270,14 @@ impl Partition {
         let (source, log) = (&here.log, &future.log);
         let now = self.core.clock().wall_ms();
         cut(log, source, now).map_err(to)?;
-        let start = source.start_offset();
+        let (start, end) = (source.start_offset(), source.end_offset());
         let at = log.end_offset().max(start);
-        if at >= source.end_offset() {
+        if at >= end {
             if log.end_offset() < at {
                 log.truncate_fully_and_start_at(at, now).map_err(to)?;
             }
             carry_offsets(log, source).map_err(to)?;
-            return Ok(Copied::All);
+            return Ok(Copied::All(0));
         }
         let found = source.read(at, most, i64::MAX, AtLeast::OneBatch).map_err(from)?;
         let Some(slice) = found.slice else {
@@ -304,7 +305,8 @@ impl Partition {
             log.flush(rolled_at, now).map_err(to)?;
         }
         carry_offsets(log, source).map_err(to)?;
-        Ok(Copied::Some(done.bytes))
+        let all = log.end_offset() >= end;
+        Ok(if all { Copied::All(done.bytes) } else { Copied::Some(done.bytes) })
     }
 
     /// Puts the copy in the log's place, if only little is left to copy; [`Copied::Some`] if there
@@ -324,15 +326,20 @@ impl Partition {
         }
         let role = self.role.lock();
         let here = self.here.load_full();
-        let mut left = Copied::Some(0);
+        let (mut all, mut bytes) = (false, 0);
         for _ in 0..LAST_PIECES {
-            left = self.copy(&here, future, LAST_PIECE)?;
-            if left == Copied::All {
+            let left = self.copy(&here, future, LAST_PIECE)?;
+            if let Copied::Some(n) | Copied::All(n) = left {
+                bytes += n;
+            }
+            all =
+                matches!(left, Copied::All(_)) && future.log.end_offset() >= here.log.end_offset();
+            if all {
                 break;
             }
         }
-        if left != Copied::All {
-            return Ok(left);
+        if !all {
+            return Ok(Copied::Some(bytes));
         }
         here.log.stop_writing();
         if let Err(e) = self.take_over(&here, future, now) {
