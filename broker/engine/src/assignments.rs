@@ -89,7 +89,9 @@ impl Assignments {
             let request = request(broker_id, lifecycle.epoch(), &some);
             let reply = controller.submit(Command::AssignReplicasToDirs(request)).await;
             let refused = match reply {
-                Ok(Reply::AssignReplicasToDirs(response)) => {
+                Ok(Reply::AssignReplicasToDirs(response))
+                    if response.error_code == ErrorCode::NONE =>
+                {
                     let all = response.directories.iter().flat_map(|d| &d.topics);
                     let rows = all.flat_map(|t| {
                         let id = |p| PartitionId::new(t.topic_id, p);
@@ -98,6 +100,11 @@ impl Assignments {
                     rows.filter(|(_, code)| *code != ErrorCode::NONE).collect()
                 }
                 // Metadata of this version know no directories: nothing needs to be told.
+                Ok(Reply::AssignReplicasToDirs(response))
+                    if response.error_code == ErrorCode::UNSUPPORTED_VERSION =>
+                {
+                    BTreeMap::new()
+                }
                 Ok(Reply::Failed(e)) if e.code == ErrorCode::UNSUPPORTED_VERSION => BTreeMap::new(),
                 other => {
                     debug!(?other, "replicas' directories are not told yet");

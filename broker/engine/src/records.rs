@@ -5,8 +5,8 @@ use ottla_log::log::FetchSlice;
 use ottla_log::{DiskError, LogError};
 use ottla_wire::record::{Batch, Batches, CrcCheck};
 
-/// The most that the records of one batch may take decompressed, in bytes.
-pub(crate) const MAX_DECOMPRESSED: usize = 256 << 20;
+/// The most that the records of one batch may take decompressed, in bytes: what a produced one may.
+pub(crate) const MAX_DECOMPRESSED: usize = ottla_wire::record::DEFAULT_MAX_DECOMPRESSED_BYTES;
 
 /// Reads a slice into memory.
 pub(crate) fn load(slice: &FetchSlice) -> Result<Bytes, LogError> {

@@ -38,9 +38,14 @@ pub fn log_settings(config: &LogConfig, producer_id_expiration_ms: i64) -> Arc<L
         (false, true) => Cleanup::Delete,
         (false, false) => Cleanup::Keep,
     };
+    // What compaction must take in time cannot wait in the active segment.
+    let segment_ms = match config.cleanup_policy.compact {
+        true => config.segment_ms.min(config.max_compaction_lag_ms),
+        false => config.segment_ms,
+    };
     Arc::new(LogSettings {
         segment_bytes: positive(config.segment_bytes),
-        segment_ms: config.segment_ms,
+        segment_ms,
         segment_jitter_ms: config.segment_jitter_ms,
         index_bytes: positive(config.segment_index_bytes),
         index_interval_bytes: positive(config.index_interval_bytes),

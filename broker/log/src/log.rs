@@ -188,7 +188,9 @@ impl Log {
     }
 
     fn publish_unstable(&self, producers: &Producers) {
-        let first = producers.first_unstable_offset().unwrap_or(NONE);
+        // A transaction that began below the start is unstable from the start on, as in Kafka.
+        let first = producers.first_unstable_offset();
+        let first = first.map_or(NONE, |first| first.max(self.start_offset()));
         self.first_unstable.store(first, Ordering::Release);
     }
 

@@ -294,12 +294,13 @@ impl Segment {
         Ok(())
     }
 
-    /// Flushes the batches, and of a complete segment the indexes. Those of an active one are
-    /// made again at recovery in any case.
+    /// Flushes the batches and the aborted transactions, and of a complete segment the indexes. Those of an active one
+    /// are made again at recovery in any case.
     pub(crate) fn flush(&self, growth: Growth) -> Result<()> {
         if self.size() > 0 {
             self.log_file()?.sync_data().map_err(self.failed("flush", names::LOG))?;
         }
+        self.txns.flush(&self.open_txns())?;
         if growth == Growth::Active {
             return Ok(());
         }
@@ -307,7 +308,6 @@ impl Segment {
         for (slot, number, kind) in [
             (&self.offsets.slot, INDEX_SLOT, names::INDEX),
             (&self.times.slot, TIME_SLOT, names::TIME_INDEX),
-            (&self.txns.slot, TXN_SLOT, names::TXN_INDEX),
         ] {
             if let Some(file) = self.open_index(slot, number, kind, Open::Write)? {
                 file.sync_data().map_err(self.failed("flush", kind))?;

@@ -13,6 +13,10 @@ use crate::transport::{More, Transport};
 /// them; larger ones go by `sendfile`.
 pub const INLINE_FILE_SLICE: usize = 32 << 10;
 
+/// How much of a peer's answers is held in memory before small file slices are sent from the file too: a peer that does not read
+/// is not to cost more.
+const INLINE_TOTAL: usize = 256 << 10;
+
 /// Parts in memory up to this size are copied behind each other; larger ones are written from where
 /// they are.
 const COPIED_PART: usize = 4 << 10;
@@ -74,7 +78,9 @@ impl Outbox {
         for part in response.rest {
             match part {
                 Part::Bytes(bytes) => self.push_bytes(bytes),
-                Part::File(slice) if slice.len as usize <= INLINE_FILE_SLICE => {
+                Part::File(slice)
+                    if slice.len as usize <= INLINE_FILE_SLICE && self.memory < INLINE_TOTAL =>
+                {
                     self.read_in(&slice)?;
                 }
                 Part::File(slice) => self.pieces.push_back(Piece::File(slice)),

@@ -199,6 +199,22 @@ impl RaftQuorum {
         if logged.is_empty() { self.raft.voter_ids().collect() } else { logged }
     }
 
+    /// Resolves when this node takes part no more, because its disk failed or it was shut down, with the reason. Nothing
+    /// is proposed, voted or committed here from then on until the process is started again.
+    pub fn ended(&self) -> impl Future<Output = String> + Send + 'static {
+        let mut metrics = self.raft.metrics();
+        async move {
+            loop {
+                if let Err(why) = &metrics.borrow_watched().running_state {
+                    return why.to_string();
+                }
+                if metrics.changed().await.is_err() {
+                    return "it was dropped".to_owned();
+                }
+            }
+        }
+    }
+
     /// The metadata log, for brokers that pull from it. Only what lies below the high watermark is committed.
     #[must_use]
     pub fn log(&self) -> &Arc<Log> {

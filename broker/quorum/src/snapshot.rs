@@ -104,15 +104,31 @@ pub(crate) fn write(
     let mut part = path.as_os_str().to_owned();
     part.push(PART);
     let part = PathBuf::from(part);
+    let written = write_part(disk, &part, path, head, records, now_ms);
+    if written.is_err() {
+        // What it took of a full disk is wanted back; a part that stays is removed at the next start.
+        let _ = disk.remove_file(&part);
+    }
+    written
+}
+
+fn write_part(
+    disk: &dyn Disk,
+    part: &Path,
+    path: &Path,
+    head: &Head<'_>,
+    records: impl Iterator<Item = VersionedRecord>,
+    now_ms: i64,
+) -> Result<(), QuorumError> {
     let failed = |what, path: &Path| {
         let path = path.to_owned();
         move |e| QuorumError::io(what, &path, e)
     };
-    let file = disk.open(&part, Open::Truncate).map_err(failed("create", &part))?;
+    let file = disk.open(part, Open::Truncate).map_err(failed("create", part))?;
     let mut out = Out { offset: 0, position: 0, epoch: head.epoch };
     let mut put = |batch: Builder| -> Result<(), QuorumError> {
         let (bytes, at) = out.place(batch)?;
-        file.write_at(&bytes, at).map_err(|e| QuorumError::io("write", &part, e))
+        file.write_at(&bytes, at).map_err(|e| QuorumError::io("write", part, e))
     };
     let header =
         SnapshotHeaderRecord { version: 0, last_contained_log_timestamp: head.last_contained_ms };
@@ -131,8 +147,8 @@ pub(crate) fn write(
     }
     let footer = Control::SnapshotFooter(SnapshotFooterRecord { version: 0 });
     put(control_batch([footer].iter(), now_ms)?)?;
-    file.sync_data().map_err(failed("flush", &part))?;
-    disk.rename(&part, path).map_err(failed("rename", &part))?;
+    file.sync_data().map_err(failed("flush", part))?;
+    disk.rename(part, path).map_err(failed("rename", part))?;
     match path.parent() {
         Some(dir) => disk.sync_dir(dir).map_err(failed("flush", dir)),
         None => Ok(()),

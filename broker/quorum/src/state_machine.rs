@@ -364,7 +364,23 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> io::Result<RaftSnapshot> {
         let this = self.clone();
         let built = tokio::task::spawn_blocking(move || this.build()).await;
-        let (id, meta) = built.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let (id, meta) = match built.map_err(io::Error::other)? {
+            Ok(done) => done,
+            Err(e) => {
+                // Nothing is lost, the log holds everything; an error would end the quorum. It is tried again when the
+                // next one is due. A snapshot that is not newer is no news to it.
+                tracing::error!("no snapshot of the metadata could be written: {e}");
+                match self.store.newest_snapshot() {
+                    Some(older) => older,
+                    None => {
+                        return Ok(RaftSnapshot {
+                            meta: SnapshotMeta::default(),
+                            snapshot: SnapshotSource::Received(bytes::Bytes::new()),
+                        });
+                    }
+                }
+            }
+        };
         Ok(RaftSnapshot { meta, snapshot: self.store.snapshot_source(id) })
     }
 }

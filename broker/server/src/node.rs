@@ -76,6 +76,8 @@ pub struct Node {
     net: Net,
     http: Option<Http>,
     quorum: Arc<RaftQuorum>,
+    /// Ends the process when the quorum ends by itself.
+    guard: tokio::task::JoinHandle<()>,
     lifecycle: Arc<Lifecycle>,
     publishing: publishing::Publishing,
     /// Where it answers.
@@ -102,6 +104,12 @@ impl Node {
             let options = quorum_options(&config, &found, &disk);
             Arc::new(control.block_on(RaftQuorum::start(options, Alone))?)
         };
+        let ended = quorum.ended();
+        // A node without its quorum would go on with metadata that nobody can change, and look well.
+        let guard = control.spawn(async move {
+            error!("the metadata quorum ended, and with it the node: {}", ended.await);
+            std::process::exit(1);
+        });
         let metadata_dir = PathBuf::from(config.metadata_log_dir());
         let bootstrap = read_bootstrap(&*disk, &metadata_dir)?.unwrap_or_default();
         let (settings, current) =
@@ -177,7 +185,8 @@ impl Node {
         };
         // Set once; nobody else sets it.
         let _ = context.lifecycle.set(Arc::clone(&lifecycle));
-        let node = Self { context, control, net, http, quorum, lifecycle, publishing, bound };
+        let node =
+            Self { context, control, net, http, quorum, guard, lifecycle, publishing, bound };
         node.wait_until_running();
         Ok(node)
     }
@@ -207,6 +216,7 @@ impl Node {
     /// Stops in order: leadership goes, requests finish, logs are flushed and closed.
     pub fn stop(self) {
         info!("shutting down");
+        self.guard.abort();
         self.control.block_on(async {
             self.lifecycle.stop(LEAVE).await;
             self.net.shutdown(DRAIN).await;

@@ -1,5 +1,7 @@
 //! Client telemetry as the node's tasks reach it: one lock, and one push taken apart at a time.
 
+use std::sync::Arc;
+
 use ottla_config::{BrokerConfig, ClientMetricsConfig, keys};
 use ottla_machine::Mono;
 use ottla_metadata::{ConfigResource, Image, ResourceType};
@@ -19,7 +21,7 @@ const AT_A_TIME: usize = 1;
 #[derive(Debug)]
 pub struct ClientTelemetry {
     state: Mutex<Telemetry>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     max_bytes: i32,
 }
 
@@ -29,7 +31,7 @@ impl ClientTelemetry {
     pub fn new(config: &BrokerConfig) -> Self {
         Self {
             state: Mutex::default(),
-            turns: Semaphore::new(AT_A_TIME),
+            turns: Arc::new(Semaphore::new(AT_A_TIME)),
             max_bytes: config.get(keys::TELEMETRY_MAX_BYTES),
         }
     }
@@ -88,9 +90,14 @@ impl ClientTelemetry {
         request: PushTelemetryRequest,
     ) -> Result<(), ErrorCode> {
         let id = request.client_instance_id;
-        let turn = self.turns.acquire().await;
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
         let limit = self.limit();
-        let work = move || decode(pushed.codec, &request.metrics, limit);
+        // The turn ends with the work: a client that hangs up does not end that.
+        let work = move || {
+            let decoded = decode(pushed.codec, &request.metrics, limit);
+            drop(turn);
+            decoded
+        };
         let decoded = call.context.control.spawn_blocking(work).await;
         let error = match decoded {
             Ok(Ok(points)) => {
@@ -100,7 +107,6 @@ impl ClientTelemetry {
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        drop(turn);
         self.state.lock().unreadable(id);
         let (client, from) = (&call.client_id, call.session.remote);
         warn!(client, instance = %id, %from, error, "a client pushed metrics that cannot be read");

@@ -111,6 +111,14 @@ pub(crate) enum Copied {
     Over,
 }
 
+/// Whether records may be appended to a log while it is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Appends {
+    GoOn,
+    /// The role's lock is held.
+    Wait,
+}
+
 impl Here {
     pub(super) fn target(&self) -> Target {
         Target { log: Arc::clone(&self.log), dir: Arc::clone(self.dir.get()) }
@@ -249,7 +257,7 @@ impl Partition {
             return Ok(Copied::NotYet);
         }
         let here = self.here.load_full();
-        match self.copy(&here, future, most) {
+        match self.copy(&here, future, most, Appends::GoOn) {
             Err(_) if !self.is_moving_to(future) => Ok(Copied::Over),
             // Records went from the beginning meanwhile; the next step begins behind them.
             Err(EngineError::Log(LogError::OffsetOutOfRange { .. })) => Ok(Copied::Some(0)),
@@ -264,7 +272,13 @@ impl Partition {
         }
     }
 
-    fn copy(&self, here: &Here, future: &Future, most: u32) -> Result<Copied, EngineError> {
+    fn copy(
+        &self,
+        here: &Here,
+        future: &Future,
+        most: u32,
+        appends: Appends,
+    ) -> Result<Copied, EngineError> {
         let from = |e: LogError| blame(here.dir.get(), &here.log, e);
         let to = |e: LogError| blame(future.dir(), &future.log, e);
         let (source, log) = (&here.log, &future.log);
@@ -281,6 +295,10 @@ impl Partition {
         }
         let found = source.read(at, most, i64::MAX, AtLeast::OneBatch).map_err(from)?;
         let Some(slice) = found.slice else {
+            if appends == Appends::GoOn {
+                // The end moves before what lies below it can be read: a batch may just be arriving.
+                return Ok(Copied::All(0));
+            }
             // Compaction left nothing from here to the end.
             log.skip_to(source.end_offset(), now).map_err(to)?;
             return Ok(Copied::Some(0));
@@ -328,7 +346,7 @@ impl Partition {
         let here = self.here.load_full();
         let (mut all, mut bytes) = (false, 0);
         for _ in 0..LAST_PIECES {
-            let left = self.copy(&here, future, LAST_PIECE)?;
+            let left = self.copy(&here, future, LAST_PIECE, Appends::Wait)?;
             if let Copied::Some(n) | Copied::All(n) = left {
                 bytes += n;
             }
@@ -373,13 +391,12 @@ impl Partition {
     fn take_over(&self, here: &Here, future: &Future, now_ms: i64) -> Result<(), LogError> {
         let (source, log, name) = (&here.log, &future.log, self.log_name());
         log.adopt(source)?;
-        // What was promised to survive goes on to.
-        if source.recovery_point() > log.recovery_point()
-            || self.config.load().flush_messages != i64::MAX
-        {
-            log.flush(i64::MAX, now_ms)?;
-        }
+        // What was promised to survive goes on to. And the checkpoints must know of it before it is the log: recovered from
+        // its beginning, a log that compaction left with gaps would seem to have lost what lies behind the first.
+        log.flush(i64::MAX, now_ms)?;
         let files = future.dir().files();
+        files.write_recovery_points()?;
+        files.write_log_starts()?;
         if let Some(point) = here.dir.get().files().cleaner_point(&name) {
             files.set_cleaner_point(&name, point)?;
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ottla_log::Log;
 use ottla_log::checkpoint::epochs::EpochEnd;
+use ottla_log::{Log, LogError};
 use ottla_replica::EpochCheck;
 
 use super::Partition;
@@ -17,10 +17,10 @@ pub enum OffsetQuery {
     Earliest,
     /// The end, as far as this reader may see.
     Latest(Reader),
-    /// The record with the largest timestamp.
-    MaxTimestamp,
-    /// The first record whose timestamp is at least this, in milliseconds since 1970.
-    AtLeast(i64),
+    /// The record with the largest timestamp, if this reader may see it.
+    MaxTimestamp(Reader),
+    /// The first record whose timestamp is at least this, in milliseconds since 1970, if this reader may see it.
+    AtLeast(i64, Reader),
 }
 
 /// An offset that was found.
@@ -57,8 +57,14 @@ impl Partition {
                 let offset = self.bound(reader);
                 Some(OffsetAt { offset, timestamp: -1, leader_epoch: ours })
             }
-            OffsetQuery::MaxTimestamp => self.newest_record(&log)?.map(|(o, t)| at(o, t)),
-            OffsetQuery::AtLeast(time) => self.record_since(&log, time)?.map(|(o, t)| at(o, t)),
+            OffsetQuery::MaxTimestamp(reader) => {
+                let found = self.newest_record(&log)?.map(|(o, t)| at(o, t));
+                found.filter(|at| at.offset < self.bound(reader))
+            }
+            OffsetQuery::AtLeast(time, reader) => {
+                let found = self.record_since(&log, time)?.map(|(o, t)| at(o, t));
+                found.filter(|at| at.offset < self.bound(reader))
+            }
         };
         Ok(found)
     }
@@ -110,6 +116,10 @@ impl Partition {
         loop {
             let log = self.log();
             let offset = if offset == -1 { log.high_watermark() } else { offset };
+            if offset < 0 {
+                let (start, end) = (log.start_offset(), log.high_watermark());
+                return Err(EngineError::Log(LogError::OffsetOutOfRange { offset, start, end }));
+            }
             let start = log.set_start_offset(offset);
             if !Arc::ptr_eq(&log, &self.log()) {
                 // It moved meanwhile: the deletion may have come too late to move with it.

@@ -319,14 +319,33 @@ fn offsets_are_found_by_time() {
         let epoch = ottla_replica::EpochCheck::Any;
         partition.find_offset(query, epoch).unwrap().map(|f| (f.offset, f.timestamp))
     };
-    assert_eq!(find(OffsetQuery::AtLeast(0)), Some((0, 100)));
-    assert_eq!(find(OffsetQuery::AtLeast(101)), Some((1, 300)));
-    assert_eq!(find(OffsetQuery::AtLeast(301)), None);
-    assert_eq!(find(OffsetQuery::MaxTimestamp), Some((1, 300)));
+    assert_eq!(find(OffsetQuery::AtLeast(0, Reader::Uncommitted)), Some((0, 100)));
+    assert_eq!(find(OffsetQuery::AtLeast(101, Reader::Uncommitted)), Some((1, 300)));
+    assert_eq!(find(OffsetQuery::AtLeast(301, Reader::Uncommitted)), None);
+    assert_eq!(find(OffsetQuery::MaxTimestamp(Reader::Uncommitted)), Some((1, 300)));
     assert_eq!(find(OffsetQuery::Earliest), Some((0, -1)));
     assert_eq!(find(OffsetQuery::Latest(Reader::Uncommitted)), Some((6, -1)));
     assert_eq!(partition.delete_records(4).unwrap(), 4);
-    assert_eq!(find(OffsetQuery::AtLeast(0)), Some((4, 250)));
+    assert_eq!(find(OffsetQuery::AtLeast(0, Reader::Uncommitted)), Some((4, 250)));
     assert_eq!(find(OffsetQuery::Earliest), Some((4, -1)));
     assert!(partition.delete_records(7).is_err());
+    assert!(partition.delete_records(-2).is_err());
+    // What lies in an open transaction is not found by who reads what is committed, as in Kafka.
+    let mut builder = BatchBuilder::new(0).producer(9, 0, 0).transactional();
+    builder.append(900, None, Some(b"v"));
+    let batch = AppendBatch::split(&builder.build().unwrap().bytes).unwrap();
+    partition.append(&[batch], AppendHow::client(Acks::Leader)).unwrap();
+    assert_eq!(find(OffsetQuery::AtLeast(800, Reader::Uncommitted)), Some((6, 900)));
+    assert_eq!(find(OffsetQuery::AtLeast(800, Reader::Committed)), None);
+    assert_eq!(find(OffsetQuery::MaxTimestamp(Reader::Committed)), None);
+    assert_eq!(find(OffsetQuery::Latest(Reader::Committed)), Some((6, -1)));
+    // A transaction that began below the start is unstable from there on.
+    for _ in 0..3 {
+        let mut builder = BatchBuilder::new(0);
+        builder.append(5, None, Some(b"v"));
+        let batch = AppendBatch::split(&builder.build().unwrap().bytes).unwrap();
+        partition.append(&[batch], AppendHow::client(Acks::Leader)).unwrap();
+    }
+    assert_eq!(partition.delete_records(8).unwrap(), 8);
+    assert_eq!(find(OffsetQuery::Latest(Reader::Committed)), Some((8, -1)));
 }

@@ -1,5 +1,7 @@
 //! A segment's list of aborted transactions.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use parking_lot::Mutex;
 
 use crate::cache::Slot;
@@ -13,6 +15,8 @@ use crate::index::txn::{AbortedTxn, ENTRY};
 pub(crate) struct TxnFile {
     pub(crate) slot: Slot,
     count: Mutex<Option<u32>>,
+    /// Whether something was written since the last flush.
+    unflushed: AtomicBool,
 }
 
 fn failed(op: &'static str) -> impl FnOnce(std::io::Error) -> LogError {
@@ -21,11 +25,15 @@ fn failed(op: &'static str) -> impl FnOnce(std::io::Error) -> LogError {
 
 impl TxnFile {
     pub(crate) fn empty() -> Self {
-        Self { slot: Slot::default(), count: Mutex::new(Some(0)) }
+        Self {
+            slot: Slot::default(),
+            count: Mutex::new(Some(0)),
+            unflushed: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn on_disk() -> Self {
-        Self { slot: Slot::default(), count: Mutex::new(None) }
+        Self { slot: Slot::default(), count: Mutex::new(None), unflushed: AtomicBool::new(true) }
     }
 
     fn load(&self, count: &mut Option<u32>, open: &impl Opener) -> Result<u32> {
@@ -57,10 +65,27 @@ impl TxnFile {
         let mut count = self.count.lock();
         let n = self.load(&mut count, open)?;
         if let Some(file) = open(Open::Create)? {
+            self.unflushed.store(true, Ordering::Release);
             file.write_at(&txn.encode(), u64::from(n) * ENTRY as u64).map_err(failed("write"))?;
         }
         *count = Some(n + 1);
         Ok(())
+    }
+
+    /// Flushes what was written. Unlike the other indexes it is not made again from a log that was flushed.
+    pub(crate) fn flush(&self, open: &impl Opener) -> Result<()> {
+        if !self.unflushed.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let flushed = match open(Open::Write) {
+            Ok(Some(file)) => file.sync_data().map_err(failed("flush")),
+            Ok(None) => Ok(()),
+            Err(e) => Err(e),
+        };
+        if flushed.is_err() {
+            self.unflushed.store(true, Ordering::Release);
+        }
+        flushed
     }
 
     /// Keeps those whose marker lies below `offset`.
@@ -69,6 +94,7 @@ impl TxnFile {
         let mut count = self.count.lock();
         if *count != Some(kept) {
             if let Some(file) = open(Open::Write)? {
+                self.unflushed.store(true, Ordering::Release);
                 file.truncate(u64::from(kept) * ENTRY as u64).map_err(failed("truncate"))?;
             }
             *count = Some(kept);

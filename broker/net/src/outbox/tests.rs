@@ -73,3 +73,22 @@ async fn a_file_that_became_shorter_is_an_error() {
     let error = poll_fn(|cx| outbox.poll_flush(&mut near, cx)).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
+
+#[tokio::test]
+async fn many_small_slices_are_not_all_held_in_memory() {
+    let content: Vec<u8> = (0..40_000u32).map(|i| i.to_le_bytes()[1]).collect();
+    let file = file(&content);
+    let mut response = Response::bytes("head");
+    let mut expected = b"head".to_vec();
+    for i in 0..2_000u32 {
+        response.push(slice(&file, u64::from(i), 32 << 10));
+        expected.extend_from_slice(&content[i as usize..][..32 << 10]);
+    }
+    let mut outbox = Outbox::new();
+    outbox.push(response).unwrap();
+    assert!(outbox.memory() < 1 << 20, "{} bytes are held", outbox.memory());
+    let (mut near, far) = duplex(100_000);
+    let write = async { poll_fn(|cx| outbox.poll_flush(&mut near, cx)).await.unwrap() };
+    let (answer, ()) = tokio::join!(far.receive_frame(), write);
+    assert!(answer.unwrap() == expected);
+}

@@ -19,6 +19,9 @@ use crate::state_machine::{Signals, SnapshotPolicy};
 use crate::types::CommittedLeaderId;
 use crate::voter::NodeKey;
 
+/// How long to wait for a snapshot to begin that was asked for, before asking again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Starts the tasks.
 pub(super) fn start(
     raft: &Node,
@@ -121,12 +124,17 @@ async fn save(raft: Node, signals: Arc<Signals>, max_interval_ms: u64) {
             () = signals.snapshot_due.notified() => {}
             () = old => {}
         }
-        if raft.trigger().snapshot().await.is_err() {
-            return;
-        }
-        // The snapshot's begin clears the time since which there is something to save.
-        if unsaved.changed().await.is_err() {
-            return;
+        loop {
+            if raft.trigger().snapshot().await.is_err() {
+                return;
+            }
+            // The snapshot's begin clears the time since which there is something to save. While another one is being
+            // written the wish is dropped.
+            match tokio::time::timeout(ASK_AGAIN, unsaved.changed()).await {
+                Ok(Ok(())) => break,
+                Ok(Err(_)) => return,
+                Err(_) => {}
+            }
         }
     }
 }

@@ -60,9 +60,9 @@ fn ask(version: i16, isolation_level: i8, replica: i32, timestamp: i64) -> Ask {
     match timestamp {
         LATEST => Ask::Log(OffsetQuery::Latest(reader)),
         EARLIEST | EARLIEST_LOCAL => Ask::Log(OffsetQuery::Earliest),
-        MAX_TIMESTAMP => Ask::Log(OffsetQuery::MaxTimestamp),
+        MAX_TIMESTAMP => Ask::Log(OffsetQuery::MaxTimestamp(reader)),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ask::Tiered,
-        time => Ask::Log(OffsetQuery::AtLeast(time)),
+        time => Ask::Log(OffsetQuery::AtLeast(time, reader)),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Metadata: brokers, topics, and who leads what.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ottla_config::keys;
+use ottla_engine::OFFSETS_TOPIC;
 use ottla_metadata::{Image, Topic};
 use ottla_wire::api::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
@@ -15,7 +17,12 @@ use crate::api::{operations, topics};
 use crate::call::Call;
 
 /// Answers Metadata; topics that are missing are made first where that is allowed.
-pub fn handle(call: Call, request: MetadataRequest) -> Answer<MetadataResponse> {
+pub fn handle(call: Call, mut request: MetadataRequest) -> Answer<MetadataResponse> {
+    // A topic that is named again and again is answered once, as Kafka does.
+    if let Some(topics) = &mut request.topics {
+        let mut seen = BTreeSet::new();
+        topics.retain(|topic| seen.insert((topic.topic_id, topic.name.clone())));
+    }
     let image = call.context.image();
     let missing = missing(&call, &image, &request);
     if missing.is_empty() {
@@ -36,7 +43,9 @@ fn missing(call: &Call, image: &Image, request: &MetadataRequest) -> Vec<String>
         return Vec::new();
     }
     let named = request.topics.iter().flatten().filter_map(|t| t.name.as_deref());
-    let absent = named.filter(|n| topics::is_valid(n) && image.topic_named(n).is_none());
+    // A topic of a coordinator's that is not served here must not come to be with a plain topic's settings.
+    let may = |n: &&str| topics::is_valid(n) && (!topics::is_internal(n) || **n == *OFFSETS_TOPIC);
+    let absent = named.filter(|n| may(n) && image.topic_named(n).is_none());
     absent.map(str::to_owned).collect()
 }
 

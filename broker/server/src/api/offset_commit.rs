@@ -1,12 +1,15 @@
 //! OffsetCommit: how far a group has read.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use ottla_coordinator::{Reply, Request};
 use ottla_metadata::Image;
-use ottla_wire::ErrorCode;
 use ottla_wire::api::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse,
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
+use ottla_wire::{ErrorCode, Uuid};
 
 use crate::answer::Answer;
 use crate::api::groups;
@@ -82,13 +85,23 @@ fn all_failed(topic: OffsetCommitRequestTopic, error_code: ErrorCode) -> OffsetC
 
 /// Puts refused partitions beside the others of their topic.
 fn merge(topics: &mut Vec<OffsetCommitResponseTopic>, refused: Vec<OffsetCommitResponseTopic>) {
+    // By name and id, and by name alone for those without one: a request may name very many.
+    let mut places = BTreeMap::new();
+    for (place, topic) in topics.iter().enumerate() {
+        places.entry((topic.name.clone(), topic.topic_id)).or_insert(place);
+        places.entry((topic.name.clone(), Uuid::ZERO)).or_insert(place);
+    }
     for topic in refused {
-        let same = |t: &&mut OffsetCommitResponseTopic| {
-            t.name == topic.name && (t.topic_id == topic.topic_id || topic.topic_id.is_zero())
-        };
-        match topics.iter_mut().find(same) {
-            Some(there) => there.partitions.extend(topic.partitions),
-            None => topics.push(topic),
+        match places.entry((topic.name.clone(), topic.topic_id)) {
+            Entry::Occupied(place) => {
+                if let Some(there) = topics.get_mut(*place.get()) {
+                    there.partitions.extend(topic.partitions);
+                }
+            }
+            Entry::Vacant(place) => {
+                place.insert(topics.len());
+                topics.push(topic);
+            }
         }
     }
 }

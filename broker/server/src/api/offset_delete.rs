@@ -1,5 +1,7 @@
 //! OffsetDelete: committed offsets of a group are forgotten.
 
+use std::collections::BTreeMap;
+
 use ottla_coordinator::{Reply, Request};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::offset_delete::{
@@ -51,12 +53,17 @@ fn merge(topics: &mut Vec<OffsetDeleteResponseTopic>, unknown: Vec<OffsetDeleteR
         partition_index,
         error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     };
+    let mut places: BTreeMap<String, usize> =
+        topics.iter().enumerate().map(|(place, topic)| (topic.name.clone(), place)).collect();
     for topic in unknown {
         let rows = topic.partitions.iter().map(|p| row(p.partition_index));
-        match topics.iter_mut().find(|t| t.name == topic.name) {
+        match places.get(&topic.name).and_then(|place| topics.get_mut(*place)) {
             Some(there) => there.partitions.extend(rows),
-            None => topics
-                .push(OffsetDeleteResponseTopic { partitions: rows.collect(), name: topic.name }),
+            None => {
+                places.insert(topic.name.clone(), topics.len());
+                let partitions = rows.collect();
+                topics.push(OffsetDeleteResponseTopic { partitions, name: topic.name });
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One member of a classic group.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use ottla_machine::Ticket;
 use ottla_wire::api::join_group::JoinGroupRequestProtocol;
@@ -53,11 +55,26 @@ pub(crate) fn own_protocols(
     protocols: Vec<JoinGroupRequestProtocol>,
 ) -> Vec<JoinGroupRequestProtocol> {
     let mut own: Vec<JoinGroupRequestProtocol> = Vec::with_capacity(protocols.len());
+    let mut names = BTreeSet::new();
     for protocol in protocols {
-        if own.iter().all(|known| known.name != protocol.name) {
+        if names.insert(protocol.name.clone()) {
             let metadata = Bytes::copy_from_slice(&protocol.metadata);
             own.push(JoinGroupRequestProtocol { metadata, ..protocol });
         }
     }
     own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many as a request of a few megabytes holds; compared with each other they would take minutes.
+    #[test]
+    fn each_of_very_many_protocols_is_kept_once() {
+        let one = |n: u32| JoinGroupRequestProtocol { name: n.to_string(), ..Default::default() };
+        let own = own_protocols((0..300_000).chain(0..300_000).map(one).collect());
+        assert_eq!(own.len(), 300_000);
+        assert!(own.iter().zip(0..).all(|(protocol, n)| *protocol == one(n)));
+    }
 }
