@@ -105,7 +105,6 @@ impl Assignments {
                 {
                     BTreeMap::new()
                 }
-                Ok(Reply::Failed(e)) if e.code == ErrorCode::UNSUPPORTED_VERSION => BTreeMap::new(),
                 other => {
                     debug!(?other, "replicas' directories are not told yet");
                     self.put_back(some);
