@@ -1,16 +1,22 @@
 //! The directories that logs live in, and what happens when one fails.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ottla_log::DiskError;
 use ottla_log::dir::LogDir as Files;
+use ottla_log::{DiskError, Log, LogError};
 use ottla_wire::Uuid;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::error;
+
+/// How often at most a directory's errors are logged that are not its own fault.
+const COMPLAINTS_APART: Duration = Duration::from_secs(10);
 
 /// One of `log.dirs`.
 pub struct LogDir {
@@ -19,6 +25,8 @@ pub struct LogDir {
     online: AtomicBool,
     partitions: AtomicUsize,
     failures: UnboundedSender<Uuid>,
+    /// When an error was logged last that is not the directory's fault.
+    complained: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for LogDir {
@@ -32,7 +40,8 @@ impl LogDir {
     #[must_use]
     pub fn new(id: Uuid, files: Arc<Files>, failures: UnboundedSender<Uuid>) -> Arc<Self> {
         let (online, partitions) = (AtomicBool::new(true), AtomicUsize::new(0));
-        Arc::new(Self { id, files, online, partitions, failures })
+        let complained = Mutex::default();
+        Arc::new(Self { id, files, online, partitions, failures, complained })
     }
 
     /// Its id, `directory.id` of `meta.properties`.
@@ -65,20 +74,41 @@ impl LogDir {
         self.partitions.load(Ordering::Relaxed)
     }
 
-    /// Judges an error of something done in it: one of the disk takes it out of service.
-    pub(crate) fn judge(&self, error: &ottla_log::LogError) {
-        if let ottla_log::LogError::Disk(e) = error {
-            self.fail(e);
+    /// Judges an error of something done in it: one of the disk takes it out of service. That the
+    /// process or the machine has no more files or memory to give, or that a name is taken, is no
+    /// failure of the disk.
+    pub(crate) fn judge(&self, error: &LogError) {
+        match error {
+            LogError::Disk(e) if e.is_out_of_resources() => self.complain(e),
+            LogError::Disk(e) if e.source.kind() == ErrorKind::AlreadyExists => self.complain(e),
+            LogError::Disk(e) => self.fail(e),
+            _ => {}
         }
     }
 
     /// Judges an error of something done to a log in it. That files of a log are missing which was
-    /// closed or deleted meanwhile is nobody's fault.
-    pub(crate) fn judge_of(&self, log: &ottla_log::Log, error: &ottla_log::LogError) {
-        let missing = |e: &DiskError| e.source.kind() == std::io::ErrorKind::NotFound;
+    /// closed or deleted meanwhile is nobody's fault. A log that was left half-changed, for
+    /// whatever reason, is whole again only after a restart: so is its directory.
+    pub(crate) fn judge_of(&self, log: &Log, error: &LogError) {
         match error {
-            ottla_log::LogError::Disk(e) if missing(e) && !log.is_open() => {}
+            LogError::Disk(e) if log.is_torn() => self.fail(e),
+            LogError::Disk(e) if e.source.kind() == ErrorKind::NotFound && !log.is_open() => {}
             _ => self.judge(error),
+        }
+    }
+
+    /// Takes it out of service because it cannot be told what is in it, for whatever reason.
+    pub(crate) fn give_up(&self, error: &LogError) {
+        if let LogError::Disk(e) = error {
+            self.fail(e);
+        }
+    }
+
+    fn complain(&self, error: &DiskError) {
+        let mut last = self.complained.lock();
+        if last.is_none_or(|last| last.elapsed() >= COMPLAINTS_APART) {
+            *last = Some(Instant::now());
+            error!(dir = %self.path().display(), %error, "cannot be done now: the directory stays in service");
         }
     }
 
@@ -168,6 +198,12 @@ impl LogDirs {
     #[must_use]
     pub fn offline(&self) -> Vec<Uuid> {
         self.dirs.iter().filter(|dir| !dir.is_online()).map(|dir| dir.id()).collect()
+    }
+
+    /// Whether any directory is out of service: a log that is not found may be in it.
+    #[must_use]
+    pub fn any_offline(&self) -> bool {
+        !self.unreadable.is_empty() || self.dirs.iter().any(|dir| !dir.is_online())
     }
 
     /// The directory with this id, if it is one of ours.

@@ -19,6 +19,7 @@ use tracing::{debug, error, info};
 
 use crate::core::Core;
 use crate::dirs::{LogDir, LogDirs};
+use crate::flush::Target;
 use crate::replicas::Replicas;
 
 mod compaction;
@@ -263,11 +264,12 @@ impl House {
             if self.stop.is_set() {
                 return;
             }
-            match partition.log().delete_old_segments(now_ms) {
+            let Target { log, dir } = partition.flush_target();
+            match log.delete_old_segments(now_ms) {
                 Ok(_) | Err(LogError::Closed) => {}
                 Err(e) => {
-                    error!(log = %partition.log().name(), error = %e, "cannot remove old segments");
-                    partition.dir().judge(&e);
+                    error!(log = %log.name(), error = %e, "cannot remove old segments");
+                    dir.judge_of(&log, &e);
                 }
             }
         }

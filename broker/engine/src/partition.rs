@@ -71,6 +71,13 @@ struct Here {
     dir: Counted,
 }
 
+impl Here {
+    /// Judges an error of the log that was used, which may be another one than the partition's by now.
+    fn judge(&self, error: LogError) -> EngineError {
+        blame(self.dir.get(), &self.log, error)
+    }
+}
+
 /// A partition's replica. Appends take its role's lock for as long as a write to the page cache
 /// takes; reads take no lock.
 #[derive(Debug)]
@@ -314,19 +321,17 @@ impl Partition {
         self.fetches.moved(if stable { Moved::Stable } else { Moved::HighWatermark }, bytes);
     }
 
-    /// Judges an error of the log: one of the disk takes the directory out of service.
-    fn judge(&self, error: LogError) -> EngineError {
-        match error {
-            LogError::Disk(e) => {
-                self.dir().fail(&e);
-                EngineError::Offline
-            }
-            other => EngineError::Log(other),
-        }
-    }
-
     pub(crate) fn waiters(&self) -> &FetchWaiters {
         &self.fetches
+    }
+}
+
+/// Judges an error of a log in `dir`: one of the disk takes the directory out of service.
+fn blame(dir: &Arc<LogDir>, log: &Log, error: LogError) -> EngineError {
+    dir.judge_of(log, &error);
+    match error {
+        LogError::Disk(_) if !dir.is_online() => EngineError::Offline,
+        other => EngineError::Log(other),
     }
 }
 

@@ -282,10 +282,13 @@ impl Publisher {
         assigned: Option<Uuid>,
         settings: TopicSettings,
     ) -> Result<Arc<Partition>, LogError> {
-        // Told to be in a directory that is out of service, it is offline, not empty elsewhere.
-        let dir = match assigned.filter(|dir| !dir.is_reserved()) {
-            Some(dir) => self.dirs.get(dir).filter(|dir| dir.is_online()),
-            None => self.dirs.place(),
+        let assigned = assigned.filter(|dir| *dir != Uuid::UNASSIGNED_DIRECTORY);
+        let dir = match assigned.map(|dir| self.dirs.get(dir)) {
+            Some(Some(dir)) => Some(dir).filter(|dir| dir.is_online()),
+            // Told to be in a directory that may be out of service, it is offline, not empty elsewhere.
+            Some(None) if self.dirs.any_offline() => None,
+            // One that is none of ours while all of ours are in service is gone for good.
+            Some(None) | None => self.dirs.place(),
         };
         let Some(dir) = dir else { return Err(LogError::Closed) };
         let name = TopicPartition::new(&**topic, id.partition);

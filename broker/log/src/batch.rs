@@ -3,21 +3,23 @@
 //! Batches of format 2 and the messages of formats 0 and 1, which old segments hold, are read
 //! into the same [`Batch`].
 
+use ottla_wire::record::{
+    Attributes, BATCH_HEADER_SIZE, BatchHeader, CRC_START, EndTxnMarker, LOG_OVERHEAD,
+    MAGIC_OFFSET, RecordIter, crc32c,
+};
+
+pub use ottla_wire::record::TransactionResult as Outcome;
+
 /// Bytes before the part that a batch's length counts: offset and length.
-pub const OVERHEAD: usize = 12;
+pub const OVERHEAD: usize = LOG_OVERHEAD;
 /// Bytes of the fixed part of a batch of format 2.
-pub const HEADER: usize = 61;
+pub const HEADER: usize = BATCH_HEADER_SIZE;
 /// Bytes that tell every format's [`Batch`].
 pub const PEEK: usize = HEADER;
 /// Smallest value of the length field: that of an empty message of format 0.
 const MIN_LENGTH: i32 = 14;
 /// Largest value of the length field.
 pub const MAX_LENGTH: i32 = i32::MAX - OVERHEAD as i32;
-
-const TRANSACTIONAL: i16 = 1 << 4;
-const CONTROL: i16 = 1 << 5;
-/// Attribute bit: the base timestamp is the time when tombstones and markers may go.
-pub const DELETE_HORIZON: i16 = 1 << 6;
 
 /// The fixed part of a batch (format 2) or of one message, compressed or not (formats 0 and 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub struct Batch {
     /// Checksum as written.
     pub crc: u32,
     /// Attribute bits.
-    pub attributes: i16,
+    pub attributes: Attributes,
     /// Base timestamp, or the delete horizon; -1 in formats 0 and 1.
     pub base_timestamp: i64,
     /// Largest timestamp in milliseconds, -1 when there is none.
@@ -77,15 +79,11 @@ fn i32_at(bytes: &[u8], at: usize) -> i32 {
     i32::from_be_bytes(array(bytes, at))
 }
 
-fn i16_at(bytes: &[u8], at: usize) -> i16 {
-    i16::from_be_bytes(array(bytes, at))
-}
-
 impl Batch {
     /// Reads the fixed part of the batch at the start of `bytes`.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Parsed {
-        if bytes.len() < OVERHEAD + 5 {
+        if bytes.len() <= MAGIC_OFFSET {
             return Parsed::Short;
         }
         let (offset, length) = (i64_at(bytes, 0), i32_at(bytes, 8));
@@ -96,7 +94,7 @@ impl Batch {
         if offset < 0 {
             return Parsed::Invalid("negative offset");
         }
-        match bytes[16] as i8 {
+        match bytes[MAGIC_OFFSET] as i8 {
             2 => Self::parse_v2(bytes, offset, size),
             magic @ 0..=1 => Self::parse_old(bytes, offset, size, magic),
             _ => Parsed::Invalid("unknown format"),
@@ -110,8 +108,10 @@ impl Batch {
         if bytes.len() < HEADER {
             return Parsed::Short;
         }
-        let delta = i32_at(bytes, 23);
-        let count = i32_at(bytes, 57);
+        let Ok(header) = BatchHeader::parse(bytes) else {
+            return Parsed::Invalid("no batch of format 2");
+        };
+        let (delta, count) = (header.last_offset_delta, header.records_count);
         let Some(last_offset) = base_offset.checked_add(i64::from(delta)) else {
             return Parsed::Invalid("offset out of bounds");
         };
@@ -122,15 +122,15 @@ impl Batch {
             base_offset,
             last_offset,
             size,
-            leader_epoch: i32_at(bytes, 12),
+            leader_epoch: header.partition_leader_epoch,
             magic: 2,
-            crc: i32_at(bytes, 17) as u32,
-            attributes: i16_at(bytes, 21),
-            base_timestamp: i64_at(bytes, 27),
-            max_timestamp: i64_at(bytes, 35),
-            producer_id: i64_at(bytes, 43),
-            producer_epoch: i16_at(bytes, 51),
-            base_sequence: i32_at(bytes, 53),
+            crc: header.crc,
+            attributes: header.attributes,
+            base_timestamp: header.base_timestamp,
+            max_timestamp: header.max_timestamp,
+            producer_id: header.producer_id,
+            producer_epoch: header.producer_epoch,
+            base_sequence: header.base_sequence,
             count,
         })
     }
@@ -149,7 +149,7 @@ impl Batch {
             leader_epoch: -1,
             magic,
             crc: i32_at(bytes, 12) as u32,
-            attributes: i16::from(bytes[17]),
+            attributes: Attributes(i16::from(bytes[MAGIC_OFFSET + 1])),
             base_timestamp: -1,
             max_timestamp: if magic == 1 { i64_at(bytes, 18) } else { -1 },
             producer_id: -1,
@@ -166,33 +166,27 @@ impl Batch {
             return false;
         }
         match self.magic {
-            2 => crc32c::crc32c(&bytes[21..]) == self.crc,
-            _ => crc32(&bytes[16..]) == self.crc,
+            2 => crc32c(&bytes[CRC_START..]) == self.crc,
+            _ => crc32fast::hash(&bytes[MAGIC_OFFSET..]) == self.crc,
         }
     }
 
     /// Whether the batch belongs to a transaction.
     #[must_use]
     pub fn is_transactional(&self) -> bool {
-        self.magic == 2 && self.attributes & TRANSACTIONAL != 0
+        self.magic == 2 && self.attributes.is_transactional()
     }
 
     /// Whether the batch holds control records instead of a client's.
     #[must_use]
     pub fn is_control(&self) -> bool {
-        self.magic == 2 && self.attributes & CONTROL != 0
-    }
-
-    /// Whether records are compressed.
-    #[must_use]
-    pub fn is_compressed(&self) -> bool {
-        self.attributes & 7 != 0
+        self.magic == 2 && self.attributes.is_control()
     }
 
     /// When tombstones and markers of this batch may go, if that was decided.
     #[must_use]
     pub fn delete_horizon(&self) -> Option<i64> {
-        (self.magic == 2 && self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+        (self.magic == 2 && self.attributes.has_delete_horizon()).then_some(self.base_timestamp)
     }
 
     /// Sequence number of the last record: counted from the base, going on at 0 behind 2^31-1.
@@ -216,86 +210,27 @@ pub struct Marker {
     pub timestamp: i64,
 }
 
-/// How a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its records count.
-    Commit,
-    /// Its records are to be skipped.
-    Abort,
-}
-
 /// Reads the one record of a control batch, `records` being what follows the fixed part. `None`
 /// when the batch is empty, or its record is no transaction marker.
 #[must_use]
 pub fn parse_marker(batch: &Batch, records: &[u8]) -> Option<Marker> {
-    let mut at = records;
-    varint(&mut at)?; // length
-    at = at.get(1..)?; // attributes
-    let timestamp_delta = varint(&mut at)?;
-    varint(&mut at)?; // offset delta
-    let key_len = usize::try_from(varint(&mut at)?).ok()?;
-    let key = at.get(..key_len)?;
-    at = at.get(key_len..)?;
-    let value_len = usize::try_from(varint(&mut at)?).ok()?;
-    let value = at.get(..value_len)?;
-    if key.len() < 4 || value.len() < 6 {
-        return None;
-    }
-    let outcome = match i16_at(key, 2) {
-        0 => Outcome::Abort,
-        1 => Outcome::Commit,
-        _ => return None,
+    let header = BatchHeader {
+        base_offset: batch.base_offset,
+        attributes: batch.attributes,
+        base_timestamp: batch.base_timestamp,
+        max_timestamp: batch.max_timestamp,
+        records_count: batch.count,
+        ..BatchHeader::default()
     };
-    let timestamp = if batch.attributes & 8 != 0 {
-        batch.max_timestamp
-    } else {
-        batch.base_timestamp.saturating_add(timestamp_delta)
-    };
-    Some(Marker { outcome, coordinator_epoch: i32_at(value, 2), timestamp })
-}
-
-fn varint(at: &mut &[u8]) -> Option<i64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = at.split_first()?;
-        *at = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some((value >> 1) as i64 ^ -((value & 1) as i64));
-        }
-    }
-    None
-}
-
-/// CRC-32 of the old formats, polynomial 0xEDB88320, by a table of 256 entries.
-fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0u32; 256];
-        let mut i = 0;
-        while i < 256 {
-            let mut c = i as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                c = if c & 1 != 0 { 0xEDB8_8320 ^ (c >> 1) } else { c >> 1 };
-                bit += 1;
-            }
-            table[i] = c;
-            i += 1;
-        }
-        table
-    };
-    !bytes.iter().fold(!0u32, |crc, b| TABLE[((crc ^ u32::from(*b)) & 0xff) as usize] ^ (crc >> 8))
+    let record = RecordIter::new(&header, records).next()?.ok()?;
+    let EndTxnMarker { result, coordinator_epoch } =
+        EndTxnMarker::from_record(record.key?, record.value?).ok()??;
+    Some(Marker { outcome: result, coordinator_epoch, timestamp: record.timestamp })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn crc32_of_the_check_string() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
-    }
 
     #[test]
     fn refuses_what_is_no_batch() {

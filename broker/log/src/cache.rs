@@ -103,6 +103,25 @@ impl FileCache {
         drop(ring);
         self.closed.fetch_add(evicted.len() as u64, Ordering::Relaxed);
     }
+
+    /// Closes the older half of the open files, because the process may open no more; returns how
+    /// many.
+    fn make_room(&self) -> usize {
+        let mut evicted = Vec::new();
+        let mut ring = self.ring.lock();
+        for _ in 0..ring.len().div_ceil(2) {
+            let Some((owner, number)) = ring.pop_front() else { break };
+            let Some(strong) = owner.upgrade() else { continue };
+            let Some(slot) = strong.slot(number) else { continue };
+            match slot.file.try_lock().map(|mut file| file.take()) {
+                Some(file) => evicted.extend(file),
+                None => ring.push_back((owner, number)),
+            }
+        }
+        drop(ring);
+        self.closed.fetch_add(evicted.len() as u64, Ordering::Relaxed);
+        evicted.len()
+    }
 }
 
 impl Slot {
@@ -136,7 +155,12 @@ impl Slot {
             }
             let path = path();
             let path = path.as_ref();
-            let file = cache.disk.open(path, how).map_err(DiskError::at("open", path))?;
+            let file = match cache.disk.open(path, how).map_err(DiskError::at("open", path)) {
+                Err(e) if e.is_out_of_resources() && cache.make_room() > 0 => {
+                    cache.disk.open(path, how).map_err(DiskError::at("open", path))?
+                }
+                other => other?,
+            };
             *place = Some(Arc::clone(&file));
             self.used.store(true, Ordering::Relaxed);
             file

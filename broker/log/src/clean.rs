@@ -96,11 +96,16 @@ impl Cleaner {
         governor: &mut dyn Governor,
     ) -> Result<Option<CleanReport>> {
         let Some(_alone) = log.cleaning.try_lock() else { return Ok(None) };
+        let before = log.segment_list();
         let cleaned = self.clean_alone(log, dirt, now_ms, governor);
         self.map.clear();
         self.scratch = Vec::new();
         match cleaned {
             Err(Stopped::ByGovernor) => Ok(None),
+            // What it read was cut off under it, and the files are removed.
+            Err(Stopped::By(e)) if Segment::is_gone(&e) && !before.iter().all(|s| log.has(s)) => {
+                Ok(None)
+            }
             Err(Stopped::By(e)) => Err(e),
             Ok(report) => Ok(report),
         }

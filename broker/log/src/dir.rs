@@ -181,6 +181,7 @@ impl LogDir {
             recovery_point: self.found.recovery_points.get(&found.name).copied(),
             log_start: offset(&self.found.log_starts),
             high_watermark: offset(&self.found.high_watermarks),
+            cleaner_point: self.cleaner_point(&found.name),
             now_ms,
             trust: Trust::Replicas,
         };

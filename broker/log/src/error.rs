@@ -8,7 +8,7 @@ use ottla_wire::ErrorCode;
 use thiserror::Error;
 
 /// A failed operation of the operating system. The log directory it happened in is to be taken
-/// out of service.
+/// out of service, unless it [says nothing of the disk](DiskError::is_out_of_resources).
 #[derive(Debug, Error)]
 #[error("{op} {path}: {source}", path = path.display())]
 pub struct DiskError {
@@ -25,6 +25,15 @@ impl DiskError {
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Whether the process or the machine has no more open files or memory to give, which says
+    /// nothing of the disk.
+    #[must_use]
+    pub fn is_out_of_resources(&self) -> bool {
+        use rustix::io::Errno;
+        let scarce = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
+        self.source.raw_os_error().is_some_and(|code| scarce.contains(&code))
     }
 
     pub(crate) fn at(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -143,6 +152,13 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether there were too few open files or too little memory; see
+    /// [`DiskError::is_out_of_resources`].
+    #[must_use]
+    pub fn is_out_of_resources(&self) -> bool {
+        matches!(self, Self::Disk(e) if e.is_out_of_resources())
+    }
+
     /// The error code that a client gets.
     #[must_use]
     pub fn code(&self) -> ErrorCode {

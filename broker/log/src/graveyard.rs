@@ -59,9 +59,45 @@ impl Graveyard {
             }
         }
         let count = due.len();
-        for (_, remains) in due {
-            remains.remove()?;
+        let mut due = due.into_iter();
+        while let Some(item) = due.next() {
+            if let Err(e) = item.1.remove() {
+                // They are tried again.
+                self.waiting.lock().extend(std::iter::once(item).chain(due));
+                return Err(e);
+            }
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::error::LogError;
+
+    #[derive(Debug)]
+    struct Stubborn(Arc<AtomicUsize>);
+
+    impl Remains for Stubborn {
+        fn remove(&self) -> Result<()> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(LogError::Closed),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_removed_is_tried_again() {
+        let (graveyard, tries) = (Graveyard::default(), Arc::default());
+        (0..3).for_each(|_| graveyard.bury(5, Stubborn(Arc::clone(&tries))));
+        assert!(graveyard.purge(5, 10).is_err());
+        assert_eq!(graveyard.len(), 3);
+        assert_eq!(graveyard.purge(5, 10).expect("purge"), 3);
+        assert!(graveyard.is_empty());
     }
 }

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
@@ -75,6 +75,10 @@ pub struct Log {
     /// Whether any segment may list an aborted transaction; stays once it is.
     may_have_aborted: AtomicBool,
     last_flush_ms: AtomicI64,
+    /// How often records were cut off: what is flushed meanwhile may be others than those there.
+    cuts: AtomicU64,
+    /// Whether the log's own name survives a power loss.
+    born: AtomicBool,
     writer: Mutex<Writer>,
     epochs: Mutex<Epochs>,
     /// Serialises flushes, which take long and need not the writer's lock.
@@ -100,15 +104,17 @@ struct Writer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// Closed, deleted, or a write failed so that memory and disk may differ.
+    /// Closed or deleted.
     Closed,
+    /// A change failed half-way, so that memory and disk may differ.
+    Torn,
 }
 
 impl Writer {
     fn check_open(&self) -> Result<()> {
         match self.state {
             State::Open => Ok(()),
-            State::Closed => Err(LogError::Closed),
+            State::Closed | State::Torn => Err(LogError::Closed),
         }
     }
 }
@@ -294,6 +300,11 @@ impl Log {
 
     pub(crate) fn segment_list(&self) -> Arc<Segments> {
         self.segments.load_full()
+    }
+
+    /// Whether a segment is in the list still.
+    pub(crate) fn has(&self, segment: &Arc<Segment>) -> bool {
+        self.segments.load().iter().any(|s| Arc::ptr_eq(s, segment))
     }
 
     /// Removes segments from the list, which must be the writer's doing, and their files after

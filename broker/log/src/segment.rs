@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
@@ -78,6 +78,8 @@ pub(crate) struct Segment {
     first_timestamp: AtomicI64,
     /// The last batches appended, where nearly all readers look.
     recent: Mutex<Recent>,
+    /// Whether the file is longer than what was written to it.
+    reserved: AtomicBool,
     log: Slot,
     offsets: EntryFile<{ offset::ENTRY }>,
     times: EntryFile<{ time::ENTRY }>,
@@ -159,6 +161,7 @@ impl Segment {
             largest: Mutex::new(Largest::Known { timestamp: NO_TIMESTAMP, offset: base_offset }),
             first_timestamp: AtomicI64::new(NO_TIMESTAMP),
             recent: Mutex::default(),
+            reserved: AtomicBool::new(false),
             log: Slot::default(),
             offsets: EntryFile::empty(),
             times: EntryFile::empty(),
@@ -177,6 +180,7 @@ impl Segment {
             largest: Mutex::new(Largest::Unknown),
             first_timestamp: AtomicI64::new(NO_TIMESTAMP),
             recent: Mutex::default(),
+            reserved: AtomicBool::new(false),
             log: Slot::default(),
             offsets: EntryFile::on_disk(),
             times: EntryFile::on_disk(),
@@ -282,15 +286,18 @@ impl Segment {
 
     /// Reserves space for a segment of `bytes`.
     pub(crate) fn preallocate(&self, bytes: u64) -> Result<()> {
+        self.reserved.store(true, Ordering::Release);
         self.log_file()?.allocate(bytes).map_err(self.failed("allocate", names::LOG))
     }
 
     /// Cuts the file to its size, if [`preallocate`](Self::preallocate) made it longer.
     pub(crate) fn trim(&self) -> Result<()> {
-        let file = self.log_file()?;
-        if file.len().map_err(self.failed("measure", names::LOG))? > self.size() {
-            file.truncate(self.size()).map_err(self.failed("truncate", names::LOG))?;
+        if !self.reserved.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let file = self.log_file()?;
+        file.truncate(self.size()).map_err(self.failed("truncate", names::LOG))?;
+        self.reserved.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -325,9 +332,8 @@ impl Segment {
     /// Completes the indexes of a segment that no more batches are appended to: both exist, and
     /// the last entry of the time index is that of the largest timestamp.
     pub(crate) fn close_for_append(&self) -> Result<()> {
-        if let Largest::Known { timestamp, offset } = *self.largest.lock() {
-            self.push_time(timestamp, offset)?;
-        }
+        let (timestamp, offset) = self.largest()?;
+        self.push_time(timestamp, offset)?;
         for (slot, number, kind) in [
             (&self.offsets.slot, INDEX_SLOT, names::INDEX),
             (&self.times.slot, TIME_SLOT, names::TIME_INDEX),
@@ -358,9 +364,11 @@ impl Segment {
 
     /// Appends to both indexes: `batch` begins at `position`.
     pub(crate) fn index(&self, batch: &Batch, position: u64) -> Result<()> {
-        let relative = self.relative(batch.last_offset);
-        let entry = OffsetEntry { relative, position: position as u32 };
+        let Some(entry) = OffsetEntry::new(self.base_offset, batch.last_offset, position) else {
+            return Ok(());
+        };
         self.offsets.push(entry.encode(), &self.open_offsets())?;
+        // A segment that is appended to knows it.
         if let Largest::Known { timestamp, offset } = *self.largest.lock() {
             self.push_time(timestamp, offset)?;
         }
@@ -369,15 +377,12 @@ impl Segment {
 
     fn push_time(&self, timestamp: i64, offset: i64) -> Result<()> {
         let last = self.times.last(&self.open_times())?.map(|e| TimeEntry::decode(&e).timestamp);
-        if timestamp > last.unwrap_or(NO_TIMESTAMP) {
-            let entry = TimeEntry { timestamp, relative: self.relative(offset) };
+        if timestamp > last.unwrap_or(NO_TIMESTAMP)
+            && let Some(entry) = TimeEntry::new(self.base_offset, timestamp, offset)
+        {
             self.times.push(entry.encode(), &self.open_times())?;
         }
         Ok(())
-    }
-
-    fn relative(&self, offset: i64) -> u32 {
-        (offset - self.base_offset) as u32
     }
 
     /// Numbers of entries in the offset and time index.

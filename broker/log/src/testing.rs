@@ -116,7 +116,7 @@ impl Make {
         h[51..53].copy_from_slice(&self.epoch.to_be_bytes());
         h[53..57].copy_from_slice(&self.sequence.to_be_bytes());
         h[57..61].copy_from_slice(&(self.records.len() as i32).to_be_bytes());
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&h[21..]), &body);
+        let crc = ottla_wire::record::crc32c(&[&h[21..], &body].concat());
         h[17..21].copy_from_slice(&crc.to_be_bytes());
         AppendBatch { header: h, body: Bytes::from(body) }
     }
@@ -144,6 +144,7 @@ pub(crate) const FRESH: Start = Start {
     recovery_point: Some(0),
     log_start: 0,
     high_watermark: 0,
+    cleaner_point: None,
     now_ms: 1000,
     trust: Trust::Replicas,
 };

@@ -59,6 +59,7 @@ fn reopen(
         recovery_point: Some(recovery_point),
         log_start,
         high_watermark: 0,
+        cleaner_point: None,
         now_ms: 0,
         trust: Trust::Replicas,
     };
@@ -378,6 +379,39 @@ fn death_while_cleaning() {
     }
 }
 
+#[test]
+fn gaps_of_compaction_stay_when_it_is_over() {
+    let disk = SimDisk::new(1);
+    let log = create(&disk);
+    for i in 0..60 {
+        append(&log, data(i % 7, 60 + usize::from(i)), Origin::Client).expect("append");
+    }
+    log.roll(0).expect("roll");
+    clean(&log).expect("clean");
+    for i in 0..20 {
+        append(&log, data(i, 90), Origin::Client).expect("append");
+    }
+    let before = content(&log);
+    // The checkpoint is from before the compaction.
+    let start = Start {
+        shutdown: Shutdown::Unclean,
+        recovery_point: Some(0),
+        log_start: 0,
+        high_watermark: 0,
+        cleaner_point: Some(0),
+        now_ms: 0,
+        trust: Trust::Replicas,
+    };
+    let open = |start: &Start| {
+        Log::open(&shared(&disk), DIR.into(), name(), settings(), start, &mut Vec::new())
+    };
+    let (log, report) = open(&start).expect("open");
+    assert_eq!((report.removed_segments, content(&log)), (0, before));
+    // The same gaps are a loss where nothing was compacted: this sees that there are some.
+    let (_, report) = open(&Start { cleaner_point: None, ..start }).expect("open");
+    assert!(report.removed_segments > 0);
+}
+
 /// A log of several segments, and the content of its newest segment's file.
 fn three_segments() -> (SimDisk, Vec<(i64, Bytes)>, std::path::PathBuf, Vec<u8>) {
     let disk = SimDisk::new(7);
@@ -473,6 +507,7 @@ fn wrong_and_missing_indexes() {
                     recovery_point: Some(end),
                     log_start: 0,
                     high_watermark: 0,
+                    cleaner_point: None,
                     now_ms: 0,
                     trust: Trust::Replicas,
                 };

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tracing::{error, info};
 
 use super::{House, Stop};
+use crate::flush::Target;
 use crate::ids::PartitionId;
 use crate::partition::Partition;
 
@@ -126,10 +127,16 @@ impl House {
     }
 
     fn compact(&self, cleaner: &mut Cleaner, partition: &Arc<Partition>, dirt: &Dirt) {
-        let log = partition.log();
+        let Target { log, dir } = partition.flush_target();
         let rate = self.config.load().get(keys::LOG_CLEANER_IO_MAX_BYTES_PER_SECOND);
         let mut throttle = Throttle::new(rate, &self.stop);
         let now = self.core.clock().wall_ms();
+        if dir.files().cleaner_point(log.name()).is_none()
+            && let Err(e) = dir.files().set_cleaner_point(log.name(), dirt.first_dirty)
+        {
+            // Without it recovery would take the gaps that come now for losses.
+            return dir.judge(&e);
+        }
         match cleaner.clean(&log, dirt, now, &mut throttle) {
             Ok(Some(report)) => {
                 info!(
@@ -139,10 +146,13 @@ impl House {
                     bytes_after = report.bytes_after,
                     "log compacted"
                 );
-                let dir = partition.dir();
                 if let Err(e) = dir.files().set_cleaner_point(log.name(), report.end_offset) {
                     dir.judge(&e);
                 }
+            }
+            Err(e) if e.is_out_of_resources() => {
+                dir.judge_of(&log, &e);
+                self.stop.sleep(Duration::from_millis(100));
             }
             // Stopped, or the log changed meanwhile: it is looked at again.
             Ok(None) => {
@@ -150,7 +160,7 @@ impl House {
             }
             Err(e) => {
                 error!(log = %log.name(), error = %e, "cannot compact: left alone from here on");
-                partition.dir().judge_of(&log, &e);
+                dir.judge_of(&log, &e);
                 self.compacting.0.lock().failed.insert(partition.id());
             }
         }

@@ -89,7 +89,7 @@ impl Partition {
             marker_rule: how.marker_rule,
             now_ms,
         };
-        let info = log.append_as_leader(batches, by).map_err(|e| self.judge(e))?;
+        let info = log.append_as_leader(batches, by).map_err(|e| here.judge(e))?;
         let moved = match info.outcome {
             Outcome::Appended => leading.leader.appended(info.end_offset),
             Outcome::Duplicate => None,

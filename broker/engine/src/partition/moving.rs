@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use ottla_log::checkpoint::offsets::TopicPartition;
-use ottla_log::log::AtLeast;
+use ottla_log::log::{AtLeast, Truncated};
 use ottla_log::names::DirKind;
 use ottla_log::{Log, LogError};
 use tracing::{info, warn};
 
-use super::{Here, Partition, Retire};
+use super::{Here, Partition, Retire, blame};
 use crate::dirs::{Counted, LogDir};
 use crate::error::EngineError;
 use crate::flush::Target;
@@ -105,7 +105,7 @@ pub(crate) enum Copied {
     /// It copied so many bytes, to where the log ended when it began; what came meanwhile is little.
     /// A copy of a log that is always written to would never find nothing left.
     All(u64),
-    /// The log is being compacted: later.
+    /// The log is being compacted, or there are too few open files: later.
     NotYet,
     /// The move was given up, or is done.
     Over,
@@ -135,7 +135,7 @@ impl Partition {
         }
     }
 
-    /// What is to be flushed, and which directory fails if that does.
+    /// Its log, and which directory is to blame if what is done to that fails.
     pub(crate) fn flush_target(&self) -> Target {
         self.here.load().target()
     }
@@ -261,6 +261,7 @@ impl Partition {
             Err(_) if !self.is_moving_to(future) => Ok(Copied::Over),
             // Records went from the beginning meanwhile; the next step begins behind them.
             Err(EngineError::Log(LogError::OffsetOutOfRange { .. })) => Ok(Copied::Some(0)),
+            Err(EngineError::Log(e)) if e.is_out_of_resources() => Ok(Copied::NotYet),
             other => other,
         }
     }
@@ -279,11 +280,14 @@ impl Partition {
         most: u32,
         appends: Appends,
     ) -> Result<Copied, EngineError> {
-        let from = |e: LogError| blame(here.dir.get(), &here.log, e);
+        let from = |e: LogError| here.judge(e);
         let to = |e: LogError| blame(future.dir(), &future.log, e);
         let (source, log) = (&here.log, &future.log);
         let now = self.core.clock().wall_ms();
-        cut(log, source, now).map_err(to)?;
+        if cut(log, source, now).map_err(to)? == Truncated::Yes {
+            // What was flushed before the cut says nothing of what comes behind it now.
+            future.dir().files().write_recovery_points().map_err(to)?;
+        }
         let (start, end) = (source.start_offset(), source.end_offset());
         let at = log.end_offset().max(start);
         if at >= end {
@@ -405,16 +409,17 @@ impl Partition {
 }
 
 /// Cuts a copy to what it has in common with its source.
-fn cut(log: &Log, source: &Log, now_ms: i64) -> Result<(), LogError> {
+fn cut(log: &Log, source: &Log, now_ms: i64) -> Result<Truncated, LogError> {
+    let mut done = Truncated::No;
     loop {
         let agreed = log.agrees_with(source);
         let end = log.end_offset();
-        if agreed >= end {
-            return Ok(());
+        if agreed >= end || log.truncate_to(agreed, now_ms)? == Truncated::No {
+            return Ok(done);
         }
-        log.truncate_to(agreed, now_ms)?;
+        done = Truncated::Yes;
         if log.end_offset() >= end {
-            return Ok(());
+            return Ok(done);
         }
     }
 }
@@ -423,12 +428,4 @@ fn carry_offsets(log: &Log, source: &Log) -> Result<(), LogError> {
     log.set_settings(source.settings());
     let reached = log.set_high_watermark(source.high_watermark());
     log.set_start_offset(source.start_offset().min(reached)).map(drop)
-}
-
-fn blame(dir: &Arc<LogDir>, log: &Log, error: LogError) -> EngineError {
-    dir.judge_of(log, &error);
-    match error {
-        LogError::Disk(_) => EngineError::Offline,
-        other => EngineError::Log(other),
-    }
 }

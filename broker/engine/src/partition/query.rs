@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use ottla_log::LogError;
 use ottla_log::checkpoint::epochs::EpochEnd;
-use ottla_log::{Log, LogError};
 use ottla_replica::EpochCheck;
 
-use super::Partition;
+use super::{Here, Partition};
 use crate::error::EngineError;
 use crate::wait::Reader;
 
@@ -46,7 +46,8 @@ impl Partition {
         epoch: EpochCheck,
     ) -> Result<Option<OffsetAt>, EngineError> {
         let ours = self.check_leader(epoch)?;
-        let log = self.log();
+        let here = self.here.load_full();
+        let log = &here.log;
         let at = |offset: i64, timestamp: i64| {
             let leader_epoch = log.epoch_of(offset).unwrap_or(-1);
             OffsetAt { offset, timestamp, leader_epoch }
@@ -58,39 +59,15 @@ impl Partition {
                 Some(OffsetAt { offset, timestamp: -1, leader_epoch: ours })
             }
             OffsetQuery::MaxTimestamp(reader) => {
-                let found = self.newest_record(&log)?.map(|(o, t)| at(o, t));
+                let found = newest_record(&here)?.map(|(o, t)| at(o, t));
                 found.filter(|at| at.offset < self.bound(reader))
             }
             OffsetQuery::AtLeast(time, reader) => {
-                let found = self.record_since(&log, time)?.map(|(o, t)| at(o, t));
+                let found = record_since(&here, time)?.map(|(o, t)| at(o, t));
                 found.filter(|at| at.offset < self.bound(reader))
             }
         };
         Ok(found)
-    }
-
-    fn newest_record(&self, log: &Log) -> Result<Option<(i64, i64)>, EngineError> {
-        let found = log.find_largest_timestamp().map_err(|e| self.judge(e))?;
-        let Some(found) = found else { return Ok(None) };
-        let records = crate::records::timestamps(&found.slice).map_err(|e| self.judge(e))?;
-        let usable = records.into_iter().filter(|(offset, _)| *offset >= found.from_offset);
-        // The first of those with the largest timestamp.
-        Ok(usable.reduce(|best, next| if next.1 > best.1 { next } else { best }))
-    }
-
-    fn record_since(&self, log: &Log, time: i64) -> Result<Option<(i64, i64)>, EngineError> {
-        let mut from = log.start_offset();
-        loop {
-            let found = log.find_timestamp_from(time, from).map_err(|e| self.judge(e))?;
-            let Some(found) = found else { return Ok(None) };
-            let records = crate::records::timestamps(&found.slice).map_err(|e| self.judge(e))?;
-            let usable = |(o, t): &(i64, i64)| *o >= found.from_offset && *t >= time;
-            if let Some(record) = records.into_iter().find(usable) {
-                return Ok(Some(record));
-            }
-            // The batch's record of that time lies below the log start offset.
-            from = found.slice.bound;
-        }
     }
 
     /// Where a leader epoch ended here, for OffsetForLeaderEpoch; `None` when it is unknown.
@@ -114,19 +91,44 @@ impl Partition {
     pub fn delete_records(&self, offset: i64) -> Result<i64, EngineError> {
         self.check_leader(EpochCheck::Any)?;
         loop {
-            let log = self.log();
+            let here = self.here.load_full();
+            let log = &here.log;
             let offset = if offset == -1 { log.high_watermark() } else { offset };
             if offset < 0 {
                 let (start, end) = (log.start_offset(), log.high_watermark());
                 return Err(EngineError::Log(LogError::OffsetOutOfRange { offset, start, end }));
             }
             let start = log.set_start_offset(offset);
-            if !Arc::ptr_eq(&log, &self.log()) {
+            if !Arc::ptr_eq(log, &self.log()) {
                 // It moved meanwhile: the deletion may have come too late to move with it.
                 continue;
             }
             self.waiters().wake_all();
-            return start.map_err(|e| self.judge(e));
+            return start.map_err(|e| here.judge(e));
         }
+    }
+}
+
+fn newest_record(here: &Here) -> Result<Option<(i64, i64)>, EngineError> {
+    let found = here.log.find_largest_timestamp().map_err(|e| here.judge(e))?;
+    let Some(found) = found else { return Ok(None) };
+    let records = crate::records::timestamps(&found.slice).map_err(|e| here.judge(e))?;
+    let usable = records.into_iter().filter(|(offset, _)| *offset >= found.from_offset);
+    // The first of those with the largest timestamp.
+    Ok(usable.reduce(|best, next| if next.1 > best.1 { next } else { best }))
+}
+
+fn record_since(here: &Here, time: i64) -> Result<Option<(i64, i64)>, EngineError> {
+    let mut from = here.log.start_offset();
+    loop {
+        let found = here.log.find_timestamp_from(time, from).map_err(|e| here.judge(e))?;
+        let Some(found) = found else { return Ok(None) };
+        let records = crate::records::timestamps(&found.slice).map_err(|e| here.judge(e))?;
+        let usable = |(o, t): &(i64, i64)| *o >= found.from_offset && *t >= time;
+        if let Some(record) = records.into_iter().find(usable) {
+            return Ok(Some(record));
+        }
+        // The batch's record of that time lies below the log start offset.
+        from = found.slice.bound;
     }
 }

@@ -89,14 +89,14 @@ impl Partition {
             return Ok(read);
         }
         let found = log.read(ask.offset, ask.max_bytes, bound, at_least);
-        let found = found.map_err(|e| self.judge(e))?;
+        let found = found.map_err(|e| here.judge(e))?;
         read.log_start_offset = found.start_offset;
         read.slice = found.slice;
         if reader == Reader::Committed
             && let Some(slice) = &read.slice
         {
             let range = slice.first_offset..slice.bound;
-            read.aborted = log.aborted(range).map_err(|e| self.judge(e))?;
+            read.aborted = log.aborted(range).map_err(|e| here.judge(e))?;
         }
         Ok(read)
     }

@@ -103,7 +103,12 @@ impl Publisher {
             let dir = self.dirs.all().iter().find(|dir| *dir.path() == path);
             let errors = match &report {
                 Ok(report) => report.failed.iter().map(|(_, e)| e).collect(),
-                Err(e) => vec![e],
+                Err(e) => {
+                    if let Some(dir) = dir {
+                        dir.give_up(e);
+                    }
+                    vec![e]
+                }
             };
             summary.failed += errors.len();
             for error in errors {
@@ -126,7 +131,10 @@ impl Publisher {
         kind: DirKind,
         summary: &mut LoadSummary,
     ) {
-        let Ok(all) = dir.files().list() else { return };
+        let all = match dir.files().list() {
+            Ok(all) => all,
+            Err(e) => return dir.give_up(&e),
+        };
         let now = self.core.clock().wall_ms();
         for found in all.iter().filter(|f| f.kind == kind) {
             let Some(log) = dir.files().get(&found.name, kind) else { continue };
@@ -143,10 +151,11 @@ impl Publisher {
                 summary.strays += 1;
                 continue;
             };
-            let known = Known { topic, assigned: self.assigned(topic, partition), settings };
+            let assigned = self.assigned(topic, partition);
+            let open = Open { topic, assigned, settings, name: &found.name, log, dir };
             match kind {
-                DirKind::Future => self.adopt_future(&known, &found.name, log, dir, summary),
-                _ => self.adopt_current(&known, &found.name, log, dir, summary),
+                DirKind::Future => self.adopt_future(open, summary),
+                _ => self.adopt_current(open, summary),
             }
         }
         if !dir.is_online() {
@@ -164,19 +173,12 @@ impl Publisher {
     /// Takes a log in. Of two of the partition, which a crash in the last moment of a move leaves,
     /// the right one is where the metadata say; the other goes, or is put aside if it has what the
     /// right one has not.
-    fn adopt_current(
-        &mut self,
-        known: &Known<'_>,
-        name: &TopicPartition,
-        log: Arc<Log>,
-        dir: &Arc<LogDir>,
-        summary: &mut LoadSummary,
-    ) {
-        let id = PartitionId::new(known.topic.id, name.partition);
-        let mut keep = (log, Arc::clone(dir));
+    fn adopt_current(&mut self, open: Open<'_>, summary: &mut LoadSummary) {
+        let (id, name) = (open.id(), open.name);
+        let mut keep = (Arc::clone(&open.log), Arc::clone(open.dir));
         if let Ok(twin) = self.replicas.get(id) {
             let rank = |log: &Log, dir: &LogDir| {
-                (known.assigned == Some(dir.id()), log.latest_epoch(), log.end_offset())
+                (open.assigned == Some(dir.id()), log.latest_epoch(), log.end_offset())
             };
             let mut other = (twin.log(), twin.dir());
             if rank(&keep.0, &keep.1) < rank(&other.0, &other.1) {
@@ -186,7 +188,7 @@ impl Publisher {
             let (kept, other) = (keep.1.path().display(), &other.1);
             let now = self.core.clock().wall_ms();
             let unique = self.unique(now);
-            let done = if contains && known.assigned == Some(keep.1.id()) {
+            let done = if contains && open.assigned == Some(keep.1.id()) {
                 info!(log = %name, %kept, "a move was all but done: what it left is deleted");
                 other.files().delete_log(name, DirKind::Current, unique, now)
             } else {
@@ -202,41 +204,40 @@ impl Publisher {
             summary.logs += 1;
         }
         let (log, dir) = keep;
-        let replica = self.partition(id, &known.topic.name, log, &dir, known.settings.clone());
+        let replica = self.partition(id, &open.topic.name, log, &dir, open.settings.clone());
         self.replicas.insert(replica);
     }
 
     /// Takes in a log that was being copied. If the partition has its log, the move goes on; if it
     /// has none, and the metadata say that it is here, a crash came between two renames.
-    fn adopt_future(
-        &mut self,
-        known: &Known<'_>,
-        name: &TopicPartition,
-        log: Arc<Log>,
-        dir: &Arc<LogDir>,
-        summary: &mut LoadSummary,
-    ) {
-        let id = PartitionId::new(known.topic.id, name.partition);
-        let moved_to = |to: Uuid| known.assigned == Some(to);
+    fn adopt_future(&mut self, open: Open<'_>, summary: &mut LoadSummary) {
+        let (id, name, dir) = (open.id(), open.name, open.dir);
+        let now = self.core.clock().wall_ms();
+        let assigned_to = |dir: &Arc<LogDir>| open.assigned == Some(dir.id());
         let done = match self.replicas.get(id) {
             Ok(replica) if !Arc::ptr_eq(&replica.dir(), dir) => {
-                replica.resume_move(log, dir);
+                replica.resume_move(open.log, dir);
                 Ok(())
             }
-            Err(_) if moved_to(dir.id()) => dir.files().promote_future(name).map(|_| {
+            Err(_) if assigned_to(dir) => dir.files().promote_future(name).map(|_| {
                 info!(log = %name, "a move was all but done: its copy is the log now");
-                let settings = known.settings.clone();
-                self.replicas.insert(self.partition(id, &known.topic.name, log, dir, settings));
+                let (log, settings) = (open.log, open.settings.clone());
+                self.replicas.insert(self.partition(id, &open.topic.name, log, dir, settings));
                 summary.logs += 1;
             }),
             // The log's own directory cannot be read now. It may be again one day.
-            Err(_) if !self.dirs.online().any(|dir| moved_to(dir.id())) => {
-                log.abandon();
+            Err(_) if self.dirs.any_offline() && !self.dirs.online().any(assigned_to) => {
+                open.log.abandon();
                 Ok(())
             }
-            _ => {
-                warn!(log = %name, "deleting the copy of a log that is not there");
-                let now = self.core.clock().wall_ms();
+            // It is gone for good, and begins anew: the copy is all that is left of it.
+            Err(_) => {
+                warn!(log = %name, "copy of a log that is gone put aside");
+                summary.strays += 1;
+                dir.files().set_stray(name, DirKind::Future, self.unique(now))
+            }
+            Ok(_) => {
+                warn!(log = %name, "deleting the copy of a log that is here already");
                 dir.files().delete_log(name, DirKind::Future, self.unique(now), now)
             }
         };
@@ -246,9 +247,20 @@ impl Publisher {
     }
 }
 
-/// What the metadata say of a log that was found.
-struct Known<'a> {
+/// A log that was opened, and what the metadata say of it.
+struct Open<'a> {
     topic: &'a Arc<Topic>,
+    /// The directory that it should be in.
     assigned: Option<Uuid>,
     settings: &'a TopicSettings,
+    name: &'a TopicPartition,
+    log: Arc<Log>,
+    /// The directory that it is in.
+    dir: &'a Arc<LogDir>,
+}
+
+impl Open<'_> {
+    fn id(&self) -> PartitionId {
+        PartitionId::new(self.topic.id, self.name.partition)
+    }
 }

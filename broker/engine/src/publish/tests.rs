@@ -207,6 +207,64 @@ fn a_failing_directory_takes_only_its_own_replicas() {
     assert!(rig.failures.try_recv().is_err(), "it is told once");
 }
 
+fn topic_in(dir: Uuid, partitions: i32) -> Vec<MetadataRecord> {
+    let mut records = topic(partitions);
+    for record in &mut records {
+        if let MetadataRecord::Partition(record) = record {
+            record.directories = vec![dir];
+        }
+    }
+    records
+}
+
+#[test]
+fn a_replica_whose_directory_is_gone_for_good_begins_anew_elsewhere() {
+    let mut rig = Rig::new();
+    let gone = Uuid::from_u128(0xD900);
+    let done = rig.publish(&topic_in(gone, 2));
+    assert_eq!((done.created, done.assigned.len()), (2, 2));
+    assert!(done.assigned.iter().all(|told| DIRS.contains(&told.dir)));
+    rig.get(1).unwrap().append(&[batch("x")], AppendHow::client(Acks::Leader)).unwrap();
+    let rig = rig.restart();
+    assert_eq!(rig.get(1).unwrap().log().end_offset(), 1, "nor is it made again");
+}
+
+#[test]
+fn a_replica_that_may_be_in_a_directory_out_of_service_is_offline() {
+    let mut rig = Rig::new();
+    let source = std::io::Error::other("on purpose");
+    let error = ottla_log::DiskError { op: "write", path: "x".into(), source };
+    rig.dirs.get(DIRS[0]).unwrap().fail(&error);
+    let done = rig.publish(&topic_in(Uuid::from_u128(0xD900), 1));
+    assert_eq!((done.created, done.assigned.len()), (0, 0));
+    assert!(matches!(rig.get(0), Err(EngineError::Offline)));
+    let dirs = LogDirs::new(Vec::new());
+    assert!(!dirs.any_offline() && dirs.with_unreadable(vec!["x".into()]).any_offline());
+}
+
+#[test]
+fn a_directory_outlives_a_want_of_open_files() {
+    let mut rig = Rig::new();
+    rig.publish(&topic(2));
+    let partition = rig.get(0).unwrap();
+    let (log, dir) = (partition.log(), partition.dir());
+    let error = |code| {
+        let source = std::io::Error::from_raw_os_error(code);
+        LogError::Disk(ottla_log::DiskError { op: "open", path: "x".into(), source })
+    };
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const EEXIST: i32 = 17;
+    const EIO: i32 = 5;
+    for code in [EMFILE, ENFILE, EEXIST] {
+        dir.judge(&error(code));
+        dir.judge_of(&log, &error(code));
+    }
+    assert!(dir.is_online());
+    dir.judge_of(&log, &error(EIO));
+    assert!(!dir.is_online());
+}
+
 #[test]
 fn a_restart_finds_its_logs_and_puts_strays_aside() {
     let mut rig = Rig::new();

@@ -29,13 +29,23 @@ pub fn read_topic_id(disk: &dyn Disk, dir: &Path) -> Result<Option<String>> {
 
 /// Writes the topic id of a new partition.
 ///
-/// Not flushed: after a power loss the cluster's metadata creates the partition again.
+/// Not flushed before the log is: until then the cluster's metadata creates the partition again.
 pub fn write_topic_id(disk: &dyn Disk, dir: &Path, id: &str) -> Result<()> {
     let path = dir.join(names::PARTITION_METADATA);
     let text = format!("version: 0\ntopic_id: {id}");
     let file =
         disk.open(&path, crate::disk::Open::Truncate).map_err(DiskError::at("create", &path))?;
     Ok(file.write_at(text.as_bytes(), 0).map_err(DiskError::at("write", &path))?)
+}
+
+/// Makes the topic id survive a power loss, if there is one.
+pub(crate) fn flush_topic_id(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    let path = dir.join(names::PARTITION_METADATA);
+    match disk.open(&path, crate::disk::Open::Write) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(DiskError::at("open", &path)(e).into()),
+        Ok(file) => Ok(file.sync_data().map_err(DiskError::at("flush", &path))?),
+    }
 }
 
 /// What `.kafka_cleanshutdown` says.

@@ -128,3 +128,33 @@ fn identity_files() {
     let found = dir.list().expect("list");
     assert_eq!(dir.topic_id(&found[0]).expect("id").as_deref(), Some("abc"));
 }
+
+#[test]
+fn producers_outlive_a_loss_of_power_after_a_clean_stop() {
+    use crate::disk::sim::SimDisk;
+    for (seed, logs) in (0..20).map(|seed| (seed, 2)).chain((0..5).map(|seed| (seed, 40))) {
+        let disk = SimDisk::harsh(seed);
+        let open = |disk: &SimDisk| {
+            let cache = FileCache::new(Arc::new(disk.clone()), 16);
+            Arc::new(LogDir::open(Path::new("/data"), &cache).expect("open"))
+        };
+        let dir = open(&disk);
+        for p in 0..logs {
+            let name = TopicPartition::new("topic", p);
+            let log = dir
+                .create_log(&name, DirKind::Current, 0, Some("abc"), settings(), 0)
+                .expect("create");
+            let batch = Make::sized(2, 40).producer(7, 0, 0).build();
+            log.append_as_leader(&[batch], CLIENT).expect("append");
+        }
+        dir.close(1, 0).expect("close");
+        disk.lose_power();
+        let dir = open(&disk.next_process());
+        assert_eq!(dir.shutdown(), Shutdown::Clean);
+        recover(&dir);
+        for p in 0..logs {
+            let log = dir.get(&TopicPartition::new("topic", p), DirKind::Current).expect("log");
+            assert_eq!(log.producers().len(), 1, "seed {seed}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -20,6 +21,8 @@ use super::{Disk, DiskFile, Entry, Kind, Open, Space};
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
     process: u64,
+    /// One for each open file.
+    open: Arc<AtomicUsize>,
 }
 
 type Names = BTreeMap<PathBuf, Node>;
@@ -58,6 +61,8 @@ struct State {
     now_ms: i64,
     /// The process that may use it; those before it are gone.
     process: u64,
+    /// How many files may be open at a time.
+    most_open: usize,
     /// Whether flushing a file leaves names as unsure as they were, and a write may lack any of its sectors.
     harsh: bool,
 }
@@ -158,9 +163,10 @@ impl SimDisk {
             changes: 0,
             now_ms: 0,
             process: 0,
+            most_open: usize::MAX,
             harsh: false,
         };
-        Self { state: Arc::new(Mutex::new(state)), process: 0 }
+        Self { state: Arc::new(Mutex::new(state)), process: 0, open: Arc::default() }
     }
 
     /// A file system that keeps no more than POSIX promises: only the flush of a directory makes names durable, and a
@@ -178,7 +184,7 @@ impl SimDisk {
     pub fn next_process(&self) -> Self {
         let mut state = self.state.lock();
         state.process += 1;
-        Self { state: Arc::clone(&self.state), process: state.process }
+        Self { state: Arc::clone(&self.state), process: state.process, open: Arc::default() }
     }
 
     /// Whether the process died, or was replaced by another.
@@ -264,6 +270,11 @@ impl SimDisk {
         self.state.lock().capacity = bytes;
     }
 
+    /// From now on opening a file fails, as for a process that has too many, while so many are open.
+    pub fn set_most_open(&self, files: usize) {
+        self.state.lock().most_open = files;
+    }
+
     /// What files are written with as the time of the change.
     pub fn set_now_ms(&self, now_ms: i64) {
         self.state.lock().now_ms = now_ms;
@@ -277,6 +288,9 @@ impl SimDisk {
 impl Disk for SimDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.alive()?;
+        if self.open.load(Ordering::Relaxed) >= state.most_open {
+            return Err(rustix::io::Errno::MFILE.into());
+        }
         let found = state.names.get(path).cloned();
         let content = match (found, how) {
             (Some(Node::Dir), _) => return Err(io::ErrorKind::IsADirectory.into()),
@@ -303,6 +317,7 @@ impl Disk for SimDisk {
             }
             (None, _) => return Err(missing()),
         };
+        self.open.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(SimFile { disk: self.clone(), content }))
     }
 
@@ -442,6 +457,12 @@ impl Drop for Held {
 struct SimFile {
     disk: SimDisk,
     content: Arc<Mutex<Content>>,
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        self.disk.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl SimFile {

@@ -111,7 +111,11 @@ impl<const N: usize> EntryFile<N> {
         state.kept.extend_from_slice(&entry);
         state.last = None;
         if (state.len() - state.written) as usize * N >= SPILL {
-            state.spill(open)?;
+            match state.spill(open) {
+                // It stays in memory, and is written with the next one.
+                Err(e) if e.is_out_of_resources() => return Ok(()),
+                other => other?,
+            }
             // Half of them stay in memory for those who read close behind the end.
             let drop = (state.kept.len() / 2 / N) * N;
             state.kept.drain(..drop);

@@ -14,6 +14,12 @@ pub(crate) struct TimeEntry {
 }
 
 impl TimeEntry {
+    /// An entry; `None` where the offset is too far from the base offset.
+    pub(crate) fn new(base_offset: i64, timestamp: i64, offset: i64) -> Option<Self> {
+        let relative = super::offset::relative(base_offset, offset)?;
+        Some(Self { timestamp, relative })
+    }
+
     pub(crate) fn decode(b: &[u8; ENTRY]) -> Self {
         Self {
             timestamp: i64::from_be_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),

@@ -72,7 +72,10 @@ impl Log {
 
     /// Takes no more appends, and changes no more; readers go on.
     pub fn stop_writing(&self) {
-        self.writer.lock().state = State::Closed;
+        let mut writer = self.writer.lock();
+        if writer.state == State::Open {
+            writer.state = State::Closed;
+        }
     }
 
     /// Whether it takes appends.
@@ -81,8 +84,17 @@ impl Log {
         self.writer.lock().state == State::Open
     }
 
+    /// Whether a change failed half-way. Only opening it again makes it whole.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.writer.lock().state == State::Torn
+    }
+
     /// Undoes [`stop_writing`](Self::stop_writing), when what it was for did not come about.
     pub fn resume_writing(&self) {
-        self.writer.lock().state = State::Open;
+        let mut writer = self.writer.lock();
+        if writer.state == State::Closed {
+            writer.state = State::Open;
+        }
     }
 }

@@ -13,6 +13,9 @@ use crate::plan::roll::Arriving;
 use crate::producers::{BatchMeta, MarkerRule, Origin, Staged};
 use crate::segment::Segment;
 
+/// Offsets that a segment can hold: those that its indexes can express.
+const SEGMENT_SPAN: i64 = 1 << 31;
+
 /// Most batches in one append.
 pub const MAX_BATCHES: usize = 65_536;
 
@@ -107,6 +110,10 @@ impl Prepared {
         Self { batches, staged, bytes: 0, max_timestamp: -1 }
     }
 
+    fn first(&self) -> Option<&Batch> {
+        self.batches.first()
+    }
+
     fn add(&mut self, batch: Batch) {
         self.bytes += u64::from(batch.size);
         self.max_timestamp = self.max_timestamp.max(batch.max_timestamp);
@@ -180,6 +187,9 @@ impl Log {
             prepared.add(batch);
             headers.push(header);
         }
+        if next - first_offset > SEGMENT_SPAN {
+            return Err(LogError::InvalidBatch("more offsets than a segment holds"));
+        }
         let limit = u64::from(self.settings.load().segment_bytes);
         if prepared.bytes > limit {
             return Err(LogError::TooLarge { size: prepared.bytes, limit });
@@ -233,7 +243,9 @@ impl Log {
         let (mut from, mut at, mut next) = (0, 0usize, self.end_offset());
         let mut group = Prepared::new();
         while let Some(batch) = next_whole(&records[at..], next)? {
-            if group.bytes > 0 && group.bytes + u64::from(batch.size) > limit {
+            let far =
+                group.first().is_some_and(|f| batch.last_offset - f.base_offset >= SEGMENT_SPAN);
+            if group.bytes > 0 && (far || group.bytes + u64::from(batch.size) > limit) {
                 let bytes = &records[from..at];
                 self.write_group(
                     &mut writer,
@@ -291,7 +303,7 @@ impl Log {
         bufs: &mut [IoSlice<'_>],
         now_ms: i64,
     ) -> Result<Option<i64>> {
-        let (Some(first), Some(last)) = (prepared.batches.first(), prepared.batches.last()) else {
+        let (Some(first), Some(last)) = (prepared.first(), prepared.batches.last()) else {
             return Ok(None);
         };
         let arriving = Arriving {
@@ -300,13 +312,17 @@ impl Log {
             max_timestamp: prepared.max_timestamp,
             now_ms,
         };
-        let (first_offset, end) = (first.base_offset, last.last_offset + 1);
-        let rolled_at = self.roll_if_due(writer, first_offset, &arriving)?;
+        let (begin, end) = (self.end_offset(), last.last_offset + 1);
+        // Compaction at the leader may have left a gap. The new segment begins where the log ends,
+        // so that a gap between segments always means a loss; it must reach the batches, though.
+        let base = if end - begin <= SEGMENT_SPAN { begin } else { first.base_offset };
+        let rolled_at = self.roll_if_due(writer, base, &arriving)?;
         let segment = self.active();
+        // If it cannot be opened now, nothing happened.
+        let _open = segment.log_file()?;
         let written = segment.write(bufs).and_then(|()| self.note(writer, &segment, prepared, end));
         if let Err(e) = written {
-            // Memory and disk may say different things now.
-            writer.state = State::Closed;
+            writer.state = State::Torn;
             return Err(e);
         }
         Ok(rolled_at)

@@ -3,10 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use super::{Log, State, read::floor};
-use crate::checkpoint::Durability;
-use crate::error::{DiskError, Result};
-use crate::segment::Growth;
-use crate::settings::Preallocate;
+use crate::checkpoint::{Durability, identity};
+use crate::error::{DiskError, LogError, Result};
+use crate::segment::{Growth, Segment};
 
 /// Why a flush is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +36,7 @@ impl Log {
     /// disk, but no appends meanwhile. Returns the new recovery point.
     pub fn flush(&self, up_to: i64, now_ms: i64) -> Result<i64> {
         let _one_at_a_time = self.flushing.lock();
+        let cuts = self.cuts();
         let up_to = up_to.min(self.end_offset());
         let from = self.recovery_point();
         if up_to <= from {
@@ -49,13 +49,24 @@ impl Log {
                 break;
             }
             let last = i + 1 == segments.len();
-            segment.flush(if last { Growth::Active } else { Growth::Complete })?;
+            let flushed = segment.flush(if last { Growth::Active } else { Growth::Complete });
+            match flushed {
+                // It went meanwhile, and its files with it: nothing of it needs to survive.
+                Err(e) if Segment::is_gone(&e) && !self.has(segment) => {}
+                other => other?,
+            }
+            if let Some(next) = segments.get(i + 1) {
+                self.sync_snapshot(next.base_offset)?;
+            }
         }
         self.write_epochs(Durability::Flushed)?;
         if segments.iter().any(|s| s.base_offset >= from) || from == 0 {
             self.sync_dir()?;
         }
-        self.note_flushed(up_to, now_ms);
+        if !self.born.load(Ordering::Acquire) {
+            self.sync_birth()?;
+        }
+        self.note_flushed(up_to, cuts, now_ms);
         Ok(self.recovery_point())
     }
 
@@ -65,14 +76,28 @@ impl Log {
         Ok(self.disk().sync_dir(&dir).map_err(DiskError::at("flush", &dir))?)
     }
 
-    /// Says that everything below `up_to` was flushed.
-    pub(crate) fn note_flushed(&self, up_to: i64, now_ms: i64) {
+    /// Makes it survive a power loss that the log is there, and whose it is.
+    fn sync_birth(&self) -> Result<()> {
+        let dir = self.place.dir.read();
+        identity::flush_topic_id(&**self.disk(), &dir)?;
+        let Some(parent) = dir.parent() else { return Ok(()) };
+        Ok(self.disk().sync_dir(parent).map_err(DiskError::at("flush", parent))?)
+    }
+
+    /// How often records were cut off; to be asked before a flush that is
+    /// [noted](Self::note_flushed) later.
+    pub(crate) fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::Acquire)
+    }
+
+    /// Says that everything below `up_to` was flushed, with the log's name, since it had been cut
+    /// `cuts` times. Where it was cut again, other records may stand there now.
+    pub(crate) fn note_flushed(&self, up_to: i64, cuts: u64, now_ms: i64) {
         self.last_flush_ms.store(now_ms, Ordering::Relaxed);
-        // A truncation may have cut the log meanwhile.
+        self.born.store(true, Ordering::Release);
         let _writer = self.writer.lock();
-        let reached = up_to.min(self.end_offset());
-        if reached > self.recovery_point() {
-            self.recovery_point.store(reached, Ordering::Release);
+        if cuts == self.cuts() && up_to > self.recovery_point() {
+            self.recovery_point.store(up_to, Ordering::Release);
         }
     }
 
@@ -89,22 +114,35 @@ impl Log {
     /// Flushes everything, writes a snapshot of the producers, and takes no more appends. The
     /// directory may then be marked as cleanly shut down.
     pub fn close(&self, now_ms: i64) -> Result<()> {
+        self.close_with(now_ms, Durability::Flushed)
+    }
+
+    /// [Closes](Self::close) it, and leaves it to the caller to flush the snapshot and the indexes.
+    pub(crate) fn close_with(&self, now_ms: i64, how: Durability) -> Result<()> {
         self.flush(i64::MAX, now_ms)?;
         let mut writer = self.writer.lock();
-        if writer.state == State::Closed {
-            return Ok(());
+        match writer.state {
+            State::Open => {}
+            State::Closed => return Ok(()),
+            // What is on the disk is to be checked when it is opened again.
+            State::Torn => return Err(LogError::Closed),
         }
-        self.write_epochs(Durability::PageCache)?;
+        self.write_epochs(how)?;
         // A log without producers, that never had any, is told from its having no snapshot.
         if !writer.producers.is_empty() || !writer.snapshots.is_empty() {
             let end = self.end_offset();
             self.take_snapshot(&mut writer, end)?;
+            if how == Durability::Flushed {
+                self.sync_snapshot(end)?;
+                self.sync_dir()?;
+            }
         }
         let segments = self.segments.load();
         if let Some(active) = segments.last() {
             active.settle()?;
-            if self.settings.load().preallocate == Preallocate::Yes && active.size() > 0 {
-                active.trim()?;
+            active.trim()?;
+            if how == Durability::Flushed {
+                active.flush(Growth::Complete)?;
             }
         }
         writer.state = State::Closed;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -45,6 +45,8 @@ pub struct Start {
     pub log_start: i64,
     /// The high watermark; 0 when unknown.
     pub high_watermark: i64,
+    /// Up to where it was compacted; `None` when it never was.
+    pub cleaner_point: Option<i64>,
     /// Now, milliseconds since 1970.
     pub now_ms: i64,
     /// What may be cut off.
@@ -95,6 +97,7 @@ impl Log {
             recovery_point: 0,
             since_entry: 0,
             may_have_aborted: false,
+            born: false,
         };
         Ok(Self::assemble(shared, place, name, settings, parts, now_ms))
     }
@@ -156,6 +159,8 @@ impl Log {
             recovery_point: AtomicI64::new(parts.recovery_point),
             may_have_aborted: AtomicBool::new(parts.may_have_aborted),
             last_flush_ms: AtomicI64::new(now_ms),
+            cuts: AtomicU64::new(0),
+            born: AtomicBool::new(parts.born),
             writer: Mutex::new(writer),
             epochs: Mutex::new(parts.epochs),
             flushing: Mutex::new(()),
@@ -183,6 +188,7 @@ struct Parts {
     recovery_point: i64,
     since_entry: u32,
     may_have_aborted: bool,
+    born: bool,
 }
 
 /// Removes what was left over, and finishes replacing segments by cleaned ones.
@@ -266,7 +272,7 @@ impl Loading<'_> {
                 let (producers, snapshots) = self.producers_at(&segments, snapshots, start, end)?;
                 (end, producers, snapshots)
             }
-            None => self.recover(&mut segments, snapshots, start, &mut epochs, &mut report)?,
+            None => self.recover_all(&mut segments, snapshots, start, &mut epochs, &mut report)?,
         };
         if segments.is_empty() || end < start {
             // What is there lies below the log start offset.
@@ -298,6 +304,7 @@ impl Loading<'_> {
             recovery_point,
             since_entry,
             may_have_aborted: self.aborted || listing.txn_indexes == TxnIndexes::Some,
+            born: true,
         };
         Ok((parts, report))
     }
@@ -331,6 +338,7 @@ impl Loading<'_> {
         }
         let (next, valid) = active.walk_to_end()?;
         if valid == active.size() {
+            active.largest()?;
             return Ok(Some(next));
         }
         tracing::warn!(
@@ -380,16 +388,36 @@ impl Loading<'_> {
         Ok(())
     }
 
-    /// Checks all segments from the one that holds the recovery point on.
-    fn recover(
+    /// Checks what lies behind the recovery point. A log that does not reach it was cut, and the
+    /// recovery point is from before: it says nothing of what was written since.
+    fn recover_all(
         &mut self,
         segments: &mut Segments,
-        mut snapshots: Vec<i64>,
+        snapshots: Vec<i64>,
         start: i64,
         epochs: &mut Epochs,
         report: &mut LoadReport,
     ) -> Result<(i64, Producers, Vec<i64>)> {
-        let first = super::read::floor(segments, self.flushed());
+        let flushed = self.flushed();
+        let found = self.recover(segments, snapshots, (start, flushed), epochs, report)?;
+        if found.0 >= flushed || segments.is_empty() {
+            return Ok(found);
+        }
+        self.recover(segments, found.2, (start, 0), epochs, report)
+    }
+
+    /// Checks all segments from the one that holds the recovery point on. `bounds` are the log
+    /// start and the recovery point.
+    fn recover(
+        &mut self,
+        segments: &mut Segments,
+        mut snapshots: Vec<i64>,
+        bounds: (i64, i64),
+        epochs: &mut Epochs,
+        report: &mut LoadReport,
+    ) -> Result<(i64, Producers, Vec<i64>)> {
+        let (start, flushed) = bounds;
+        let first = super::read::floor(segments, flushed);
         let Some(base) = segments.get(first).map(|s| s.base_offset) else {
             self.from.trust.reached(start, || (self.dir.to_path_buf(), 0, "no segment"))?;
             return Ok((start, Producers::at(start), snapshots));
@@ -416,11 +444,7 @@ impl Loading<'_> {
             report.truncated_bytes += checked.cut;
             end = checked.end;
             index += 1;
-            // What was lost with the power leaves a gap in front of segments that were not. Only
-            // compaction makes gaps otherwise, and flushes what it has looked at.
-            let gap = segments.get(index).is_some_and(|next| next.base_offset != end)
-                && self.from.recovery_point.is_some()
-                && !self.settings.cleanup.compacts();
+            let gap = segments.get(index).is_some_and(|next| self.is_loss(&segment, end, next));
             if gap && checked.cut == 0 {
                 self.from.trust.reached(end, || {
                     (segment.path(names::LOG), segment.size(), "the end of the segment")
@@ -440,6 +464,19 @@ impl Loading<'_> {
         }
         producers.set_end_offset(end);
         Ok((end, producers, snapshots))
+    }
+
+    /// Whether what is missing between the `end` of a segment and the `next` one was lost with the
+    /// power. Compaction leaves gaps too, which stay when the topic is compacted no more, and
+    /// flushes what it has looked at. No segment could have held what is missing in a gap that
+    /// is wider than its offsets go.
+    fn is_loss(&self, segment: &Segment, end: i64, next: &Segment) -> bool {
+        let compacted = self.settings.cleanup.compacts() || self.from.cleaner_point.is_some();
+        let span = next.base_offset.saturating_sub(segment.base_offset).saturating_sub(1);
+        next.base_offset != end
+            && self.from.recovery_point.is_some()
+            && !compacted
+            && span <= i64::from(i32::MAX)
     }
 
     fn take_snapshot(

@@ -35,6 +35,10 @@ impl Log {
             return Ok(false);
         }
         new.rename(FileState::Swap)?;
+        if let Err(e) = self.sync_dir() {
+            new.remove()?;
+            return Err(e);
+        }
         let mut replaced: Segments = list.iter().take(at).cloned().collect();
         replaced.push(Arc::clone(new));
         replaced.extend(list.iter().skip(at + old.len()).cloned());

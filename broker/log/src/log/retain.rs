@@ -7,6 +7,7 @@ use super::{Log, Segments, Writer};
 use crate::checkpoint::Durability;
 use crate::error::{LogError, Result};
 use crate::plan::retain::{self, Bounds, Facts};
+use crate::segment::Segment;
 
 impl Log {
     /// Removes the segments that retention says; returns how many. Their files go after
@@ -22,7 +23,11 @@ impl Log {
         let total = segments.iter().map(|s| s.size()).sum();
         let end = self.end_offset();
         let facts = |i: usize| facts(&segments, i, end);
-        let found = retain::deletable(&settings, bounds, segments.len(), total, facts)?;
+        let found = match retain::deletable(&settings, bounds, segments.len(), total, facts) {
+            // Truncated or cleaned meanwhile; the next round looks again.
+            Err(e) if Segment::is_gone(&e) && !segments.iter().all(|s| self.has(s)) => None,
+            other => other?,
+        };
         let Some((count, reason)) = found else { return Ok(0) };
         let Some(_no_cleaning) = self.cleaning.try_lock() else { return Ok(0) };
         let mut writer = self.writer.lock();

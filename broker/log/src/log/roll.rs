@@ -133,6 +133,16 @@ impl Log {
         Ok(())
     }
 
+    /// Makes the snapshot of this offset survive a power loss, if there is one.
+    pub(super) fn sync_snapshot(&self, offset: i64) -> Result<()> {
+        let path = self.snapshot_path(offset);
+        match self.disk().open(&path, crate::disk::Open::Write) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(DiskError::at("open", &path)(e).into()),
+            Ok(file) => Ok(file.sync_data().map_err(DiskError::at("flush", &path))?),
+        }
+    }
+
     pub(super) fn snapshot_path(&self, offset: i64) -> std::path::PathBuf {
         self.place.dir.read().join(names::file_name(offset, names::SNAPSHOT, ""))
     }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Log, Writer, load, read::floor};
+use super::{Log, State, Writer, load, read::floor};
 use crate::checkpoint::Durability;
 use crate::error::Result;
 use crate::producers::Producers;
@@ -27,10 +27,17 @@ impl Log {
         if offset >= self.end_offset() {
             return Ok(Truncated::No);
         }
+        let cut = self.cut(&mut writer, offset, now_ms);
+        if cut.is_err() {
+            writer.state = State::Torn;
+        }
+        cut.map(|()| Truncated::Yes)
+    }
+
+    fn cut(&self, writer: &mut Writer, offset: i64, now_ms: i64) -> Result<()> {
         let segments = self.segments.load_full();
         if segments.first().is_none_or(|s| s.base_offset > offset) {
-            self.start_anew(&mut writer, offset, now_ms)?;
-            return Ok(Truncated::Yes);
+            return self.start_anew(writer, offset, now_ms);
         }
         let at = floor(&segments, offset);
         let within = match segments.get(at) {
@@ -59,13 +66,15 @@ impl Log {
             self.recovery_point.fetch_min(active.base_offset, Ordering::AcqRel);
             if let Some(spot) = within {
                 active.cut_at(spot.position, offset)?;
+            } else {
+                // It is appended to again.
+                active.largest()?;
             }
             writer.since_entry = active.bytes_since_entry()?;
         }
         self.epochs.lock().truncate_from_end(offset);
         self.write_epochs(Durability::PageCache)?;
-        self.reload_producers(&mut writer, offset, now_ms)?;
-        Ok(Truncated::Yes)
+        self.reload_producers(writer, offset, now_ms)
     }
 
     /// Removes everything and goes on at `offset`, as a follower does whose leader has nothing
@@ -73,7 +82,11 @@ impl Log {
     pub fn truncate_fully_and_start_at(&self, offset: i64, now_ms: i64) -> Result<()> {
         let mut writer = self.writer.lock();
         writer.check_open()?;
-        self.start_anew(&mut writer, offset, now_ms)
+        let begun = self.start_anew(&mut writer, offset, now_ms);
+        if begun.is_err() {
+            writer.state = State::Torn;
+        }
+        begun
     }
 
     fn start_anew(&self, writer: &mut Writer, offset: i64, now_ms: i64) -> Result<()> {
@@ -100,6 +113,7 @@ impl Log {
     }
 
     fn lower_offsets(&self, offset: i64) {
+        self.cuts.fetch_add(1, Ordering::AcqRel);
         self.end.fetch_min(offset, Ordering::AcqRel);
         self.high_watermark.fetch_min(offset, Ordering::AcqRel);
         self.recovery_point.fetch_min(offset, Ordering::AcqRel);

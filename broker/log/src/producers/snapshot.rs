@@ -27,7 +27,7 @@ pub fn encode(entries: &[ProducerEntry]) -> Vec<u8> {
         out.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
         out.extend_from_slice(&entry.txn_first_offset().unwrap_or(-1).to_be_bytes());
     }
-    let crc = crc32c::crc32c(&out[6..]);
+    let crc = ottla_wire::record::crc32c(&out[6..]);
     out[2..6].copy_from_slice(&crc.to_be_bytes());
     out
 }
@@ -39,7 +39,10 @@ pub fn decode(bytes: &[u8]) -> Option<Vec<ProducerEntry>> {
     let version = i16::from_be_bytes(header.get(..2)?.try_into().ok()?);
     let crc = u32::from_be_bytes(header.get(2..6)?.try_into().ok()?);
     let count = u32::from_be_bytes(header.get(6..)?.try_into().ok()?) as usize;
-    if version != VERSION || crc32c::crc32c(&bytes[6..]) != crc || body.len() != count * ENTRY {
+    if version != VERSION
+        || ottla_wire::record::crc32c(&bytes[6..]) != crc
+        || body.len() != count * ENTRY
+    {
         return None;
     }
     body.chunks_exact(ENTRY).map(entry).collect()

@@ -104,11 +104,22 @@ impl Segment {
     }
 
     /// The largest timestamp and the last offset of its batch; [`NO_TIMESTAMP`] when there is
-    /// none. Looks into the time index and at what the segment holds behind its last entry.
+    /// none. A segment that is appended to knows it: it is looked for before the first append.
     pub(crate) fn largest(&self) -> Result<(i64, i64)> {
         if let Largest::Known { timestamp, offset } = *self.largest.lock() {
             return Ok((timestamp, offset));
         }
+        let (timestamp, offset) = self.find_largest()?;
+        let mut largest = self.largest.lock();
+        if let Largest::Known { timestamp, offset } = *largest {
+            return Ok((timestamp, offset));
+        }
+        *largest = Largest::Known { timestamp, offset };
+        Ok((timestamp, offset))
+    }
+
+    /// Looks into the time index and at what the segment holds behind its last entry.
+    pub(super) fn find_largest(&self) -> Result<(i64, i64)> {
         let last = self.times.last(&self.open_times())?.map(|e| TimeEntry::decode(&e));
         let (mut timestamp, mut offset) = match last {
             Some(e) => (e.timestamp, self.base_offset + i64::from(e.relative)),
@@ -120,7 +131,6 @@ impl Segment {
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        *self.largest.lock() = Largest::Known { timestamp, offset };
         Ok((timestamp, offset))
     }
 

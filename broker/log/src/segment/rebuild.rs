@@ -41,10 +41,11 @@ impl IndexBuilder {
             self.largest = (batch.max_timestamp, batch.last_offset);
         }
         if self.since_entry > self.interval {
-            let relative = (batch.last_offset - self.base_offset) as u32;
-            let entry = OffsetEntry { relative, position: position as u32 };
-            self.offsets.extend_from_slice(&entry.encode());
-            self.time();
+            let entry = OffsetEntry::new(self.base_offset, batch.last_offset, position);
+            if let Some(entry) = entry {
+                self.offsets.extend_from_slice(&entry.encode());
+                self.time();
+            }
             self.since_entry = 0;
         }
         self.since_entry = self.since_entry.saturating_add(batch.size);
@@ -52,8 +53,9 @@ impl IndexBuilder {
 
     fn time(&mut self) {
         let (timestamp, offset) = self.largest;
-        if timestamp > self.last_time {
-            let entry = TimeEntry { timestamp, relative: (offset - self.base_offset) as u32 };
+        if timestamp > self.last_time
+            && let Some(entry) = TimeEntry::new(self.base_offset, timestamp, offset)
+        {
             self.times.extend_from_slice(&entry.encode());
             self.last_time = timestamp;
         }
@@ -154,8 +156,10 @@ impl Segment {
             // Nothing is left whose flush would take the cut along.
             file.sync_data().map_err(self.failed("flush", names::LOG))?;
         }
+        // Not by whoever looked for it before the cut.
         *self.largest.lock() = Largest::Unknown;
-        self.largest()?;
+        let (timestamp, offset) = self.find_largest()?;
+        *self.largest.lock() = Largest::Known { timestamp, offset };
         Ok(())
     }
 

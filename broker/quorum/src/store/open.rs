@@ -232,6 +232,7 @@ fn open_log(
         recovery_point: Some(flushed),
         log_start: 0,
         high_watermark: 0,
+        cleaner_point: None,
         now_ms: (options.clock)(),
         trust,
     };
