@@ -72,8 +72,11 @@ fn start(args: &[String]) -> Result<(), String> {
     if arguments.file.is_none() {
         format_if_pristine(&config)?;
     }
-    let stop = Stop::listen().map_err(|e| format!("cannot wait for signals: {e}"))?;
-    let node = Node::start(Arc::clone(&config)).map_err(|e| e.to_string())?;
+    let mut stop = Stop::listen().map_err(|e| format!("cannot wait for signals: {e}"))?;
+    let theirs = Arc::clone(&config);
+    // A node that is stopped before it serves has promised nothing to anyone.
+    let started = stop.unless_told(move || Node::start(theirs))?;
+    let node = started.map_err(|e| e.to_string())?;
     // Nobody may be reading it.
     let _ = greet(&mut std::io::stdout(), &node, &config);
     stop.wait();
@@ -200,6 +203,27 @@ impl Stop {
         let terminate = signal(SignalKind::terminate())?;
         drop(_inside);
         Ok(Self { runtime, interrupt, terminate })
+    }
+
+    /// Runs `work` on a thread of its own, and gives up waiting for it when a signal comes.
+    fn unless_told<T>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String>
+    where
+        T: Send + 'static,
+    {
+        let (sender, done) = tokio::sync::oneshot::channel();
+        let run = move || {
+            // Nobody waits any more when a signal came.
+            let _ = sender.send(work());
+        };
+        let thread = std::thread::Builder::new().name("start".into()).spawn(run);
+        thread.map_err(|e| format!("cannot start a thread: {e}"))?;
+        self.runtime.block_on(async {
+            tokio::select! {
+                done = done => done.map_err(|_| "the start panicked".to_owned()),
+                _ = self.interrupt.recv() => Err("interrupted before it served".to_owned()),
+                _ = self.terminate.recv() => Err("told to stop before it served".to_owned()),
+            }
+        })
     }
 
     fn wait(mut self) {

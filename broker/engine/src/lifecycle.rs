@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use ottla_controller::{Command, Reply};
-use ottla_wire::ErrorCode;
+use ottla_metadata::Image;
 use ottla_wire::api::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use ottla_wire::api::broker_registration::BrokerRegistrationRequest;
+use ottla_wire::{ErrorCode, Uuid};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
@@ -41,6 +42,7 @@ pub type Applied = watch::Receiver<i64>;
 /// A broker's life.
 #[derive(Debug)]
 pub struct Lifecycle {
+    incarnation: Uuid,
     epoch: AtomicI64,
     stage: watch::Sender<Stage>,
     stop: watch::Sender<bool>,
@@ -58,6 +60,7 @@ impl Lifecycle {
         dirs: LogDirs,
     ) -> Arc<Self> {
         let this = Arc::new(Self {
+            incarnation: registration.incarnation_id,
             epoch: AtomicI64::new(NO_EPOCH),
             stage: watch::Sender::new(Stage::Starting),
             stop: watch::Sender::new(false),
@@ -67,6 +70,17 @@ impl Lifecycle {
             Life { this: Arc::clone(&this), controller, registration, interval, applied, dirs };
         tokio::spawn(life.run());
         this
+    }
+
+    /// Whether metadata knows of this life: the broker is registered as this process registered it
+    /// last, and may serve. Metadata that is read back at a start knows of the life before.
+    #[must_use]
+    pub fn is_active_in(&self, image: &Image, id: i32) -> bool {
+        image.broker(id).is_some_and(|broker| {
+            broker.is_active()
+                && broker.incarnation_id == self.incarnation
+                && broker.epoch == self.epoch()
+        })
     }
 
     /// The broker epoch, which the controller gave; -1 before.

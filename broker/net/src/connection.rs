@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -16,11 +17,12 @@ use crate::error::FrameError;
 use crate::frame::{Fill, FrameReader};
 use crate::memory::{Charge, MemoryPool};
 use crate::outbox::Outbox;
-use crate::registry::{Partial, Shared};
+use crate::registry::{Arriving, Shared, State, Why};
 use crate::response::Response;
 use crate::service::{CloseReason, Outcome, PendingReply, Reply, Service};
 use crate::stats::NetStats;
 use crate::transport::Transport;
+use crate::waiting::{NoRoom, Seat, WaitingRoom};
 
 /// Requests of one connection that may wait for their answers at once.
 const MAX_IN_FLIGHT: usize = 128;
@@ -32,13 +34,19 @@ const MAX_HELD: usize = 1 << 20;
 /// Reads in one turn before others get theirs.
 const READS_A_TURN: usize = 16;
 
+/// How long requests are still worked on whose peer sends nothing more. It may have closed only its
+/// own direction, or it may be gone: the two look alike until an answer is sent.
+const LINGER: Duration = Duration::from_secs(30);
+
 /// What bounds a connection; shared by many and changed while they run.
 #[derive(Debug)]
 pub struct ConnectionLimits {
     /// `socket.request.max.bytes`.
     pub max_frame: AtomicU32,
-    /// Memory of requests in flight, over all connections.
+    /// Memory of requests that arrive or are worked on, over all connections.
     pub memory: Arc<MemoryPool>,
+    /// Memory of requests that wait for their answers, over all connections.
+    pub waiting: Arc<WaitingRoom>,
 }
 
 /// Why a connection ended.
@@ -46,14 +54,16 @@ pub struct ConnectionLimits {
 pub enum End {
     /// The peer closed it.
     Peer,
-    /// It was idle too long, or the process ends at once.
-    Killed,
+    /// It was ended from outside.
+    Killed(Why),
     /// Everything in flight was answered, and the process ends.
     Drained,
     /// The peer sent what is no frame.
     Frame(FrameError),
     /// The service wants it closed.
     Service(CloseReason),
+    /// Its requests may not wait for their answers.
+    NoRoom(NoRoom),
     /// The stream broke, or a file ended before a slice that was promised of it.
     Io(io::Error),
 }
@@ -62,10 +72,11 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Peer => f.write_str("closed by peer"),
-            Self::Killed => f.write_str("closed as idle"),
+            Self::Killed(why) => f.write_str(why.text()),
             Self::Drained => f.write_str("closed at shutdown"),
             Self::Frame(e) => e.fmt(f),
             Self::Service(reason) => f.write_str(&reason.0),
+            Self::NoRoom(e) => e.fmt(f),
             Self::Io(e) => e.fmt(f),
         }
     }
@@ -74,13 +85,25 @@ impl fmt::Display for End {
 /// A request whose answer has not left for the outbox.
 enum Slot {
     Ready(Response),
-    Waiting { reply: PendingReply, exclusive: Exclusive, _charge: Charge },
+    Waiting {
+        reply: PendingReply,
+        exclusive: Exclusive,
+        /// What it took of the waiting room.
+        held: u64,
+    },
     Silent,
     Close(CloseReason),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Exclusive {
+    Yes,
+    No,
+}
+
+/// Whether a connection is read, or has reasons not to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reads {
     Yes,
     No,
 }
@@ -97,6 +120,16 @@ pub struct Connection<T, S> {
     ready_memory: usize,
     /// Held by a large frame that is arriving.
     arriving: Option<Charge>,
+    /// Large frames so far.
+    large: u64,
+    /// What the requests in `slots` hold that wait.
+    seat: Seat,
+    /// Set when the peer sends nothing more: how long it is still answered.
+    linger: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Whether the last turn ended because nothing more had come.
+    reads: Reads,
+    /// What was last told of this connection.
+    told: State,
     mute: Option<Pin<Box<tokio::time::Sleep>>>,
     shared: Arc<Shared>,
     limits: Arc<ConnectionLimits>,
@@ -125,6 +158,11 @@ where
             outbox: Outbox::new(),
             ready_memory: 0,
             arriving: None,
+            large: 0,
+            seat: limits.waiting.seat(),
+            linger: None,
+            reads: Reads::Yes,
+            told: State::default(),
             mute: None,
             shared,
             limits,
@@ -136,8 +174,9 @@ where
     /// Polls what waits, once a wake.
     fn poll_waiting(&mut self, cx: &mut Context<'_>) {
         for slot in &mut self.slots {
-            let Slot::Waiting { reply, .. } = slot else { continue };
+            let Slot::Waiting { reply, held, .. } = slot else { continue };
             if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
+                self.seat.give(*held);
                 *slot = answered(reply);
                 if let Slot::Ready(response) = slot {
                     self.ready_memory += response.memory();
@@ -192,34 +231,35 @@ where
             && !self.shared.drains()
     }
 
-    /// Whether bytes may be read: the frame under way has its memory, or there is some left.
+    /// Whether bytes may be read: the frame under way is small, or has its memory.
     fn may_read(&mut self, cx: &Context<'_>) -> bool {
-        if self.arriving.is_some() {
+        let needs = self.reader.needs();
+        if needs <= buffer::SMALL || self.arriving.is_some() {
             return true;
         }
         if !self.limits.memory.poll_room(self.shared.id.0, cx) {
             return false;
         }
-        let needs = self.reader.needs();
-        if needs > buffer::SMALL {
-            self.arriving = Some(self.limits.memory.charge(needs));
-        }
+        self.arriving = Some(self.limits.memory.charge(needs));
+        self.large += 1;
         true
     }
 
     /// Hands one frame over and files the outcome in order.
-    fn hand_over(&mut self, frame: Bytes, cx: &mut Context<'_>) -> io::Result<()> {
+    fn hand_over(&mut self, frame: Bytes, cx: &mut Context<'_>) -> Result<(), End> {
         NetStats::one(&self.stats.frames);
-        let size = frame.len();
-        let arrived = self.arriving.take();
+        // Given back as soon as the service has taken the frame: what waits keeps none of it.
+        let _arrived = self.arriving.take();
         let slot = match self.service.call(frame) {
-            Outcome::Ready(response) if self.slots.is_empty() => return self.send(response),
+            Outcome::Ready(response) if self.slots.is_empty() => {
+                return self.send(response).map_err(End::Io);
+            }
             Outcome::NoResponse if self.slots.is_empty() => return Ok(()),
             Outcome::Ready(response) => Slot::Ready(response),
             Outcome::NoResponse => Slot::Silent,
             Outcome::Close(reason) => Slot::Close(reason),
-            Outcome::Pending(reply) => self.wait(reply, Exclusive::No, size, arrived, cx),
-            Outcome::Exclusive(reply) => self.wait(reply, Exclusive::Yes, size, arrived, cx),
+            Outcome::Pending { reply, holds } => self.wait(reply, Exclusive::No, holds, cx)?,
+            Outcome::Exclusive { reply, holds } => self.wait(reply, Exclusive::Yes, holds, cx)?,
         };
         if let Slot::Ready(response) = &slot {
             self.ready_memory += response.memory();
@@ -229,18 +269,17 @@ where
     }
 
     fn wait(
-        &self,
+        &mut self,
         mut reply: PendingReply,
         exclusive: Exclusive,
-        size: usize,
-        arrived: Option<Charge>,
+        holds: usize,
         cx: &mut Context<'_>,
-    ) -> Slot {
+    ) -> Result<Slot, End> {
         match reply.as_mut().poll(cx) {
-            Poll::Ready(reply) => answered(reply),
+            Poll::Ready(reply) => Ok(answered(reply)),
             Poll::Pending => {
-                let _charge = arrived.unwrap_or_else(|| self.limits.memory.charge(size));
-                Slot::Waiting { reply, exclusive, _charge }
+                let held = self.seat.take(holds).map_err(End::NoRoom)?;
+                Ok(Slot::Waiting { reply, exclusive, held })
             }
         }
     }
@@ -251,7 +290,7 @@ where
         let mut any = false;
         while self.accepts(cx) {
             match self.reader.next_frame(max) {
-                Ok(Some(frame)) => self.hand_over(frame, cx).map_err(End::Io)?,
+                Ok(Some(frame)) => self.hand_over(frame, cx)?,
                 Ok(None) => break,
                 Err(e) => {
                     NetStats::one(&self.stats.bad_frames);
@@ -268,6 +307,7 @@ where
         match self.closing.take() {
             Some(reason) => Err(End::Service(reason)),
             None if self.shared.drains() => Err(End::Drained),
+            None if self.linger.is_some() => Err(End::Peer),
             None => Ok(()),
         }
     }
@@ -288,9 +328,12 @@ where
             if self.hand_over_all(cx)? {
                 continue;
             }
-            if !self.accepts(cx) || !self.may_read(cx) {
+            if self.linger.is_some() || !self.accepts(cx) || !self.may_read(cx) {
+                self.reads = Reads::No;
+                self.reader.rests();
                 return Ok(());
             }
+            self.reads = Reads::Yes;
             if reads == READS_A_TURN {
                 cx.waker().wake_by_ref();
                 return Ok(());
@@ -298,9 +341,30 @@ where
             reads += 1;
             match self.reader.poll_fill(&mut self.transport, cx).map_err(End::Io)? {
                 Poll::Ready(Fill::Data(_)) => self.shared.touch(),
-                Poll::Ready(Fill::End) => return Err(End::Peer),
+                Poll::Ready(Fill::End) => {
+                    // What it asked for is still answered, as far as that goes soon.
+                    self.linger = Some(Box::pin(tokio::time::sleep(LINGER)));
+                    self.arriving = None;
+                }
                 Poll::Pending => return Ok(()),
             }
+        }
+    }
+
+    /// Tells the rest of the process what this connection is at.
+    fn tell(&mut self) {
+        // A peer that does not take its answers is idle like one that asks nothing.
+        let waits = matches!(self.slots.front(), Some(Slot::Waiting { .. }));
+        let bytes = self.reader.arrived() as u64;
+        let state = State {
+            waits,
+            unread: self.reads == Reads::No && self.outbox.is_empty(),
+            arriving: self.arriving.as_ref().map(|_| Arriving { frame: self.large, bytes }),
+            held: self.seat.held(),
+        };
+        if state != self.told {
+            self.told = state;
+            self.shared.tell(state);
         }
     }
 }
@@ -324,20 +388,23 @@ where
         let this = self.get_mut();
         NetStats::one(&this.stats.wakes);
         this.shared.register(cx.waker());
-        if this.shared.killed() {
+        if let Some(why) = this.shared.killed() {
             this.transport.shutdown();
-            return Poll::Ready(End::Killed);
+            return Poll::Ready(End::Killed(why));
         }
         let before = this.outbox.written();
         this.poll_waiting(cx);
-        let result = this.step(cx);
+        let mut result = this.step(cx);
         if this.outbox.written() != before {
             this.shared.touch();
         }
-        let partial = if this.reader.in_frame() { Partial::Some } else { Partial::None };
-        // A peer that does not take its answers is idle like one that asks nothing.
-        let waits = matches!(this.slots.front(), Some(Slot::Waiting { .. }));
-        this.shared.set_busy(if waits { this.slots.len() } else { 0 }, partial);
+        this.tell();
+        if let Some(linger) = &mut this.linger
+            && result.is_ok()
+            && linger.as_mut().poll(cx).is_ready()
+        {
+            result = Err(End::Peer);
+        }
         match result {
             Ok(()) => Poll::Pending,
             Err(end) => {

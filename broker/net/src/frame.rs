@@ -72,6 +72,11 @@ impl FrameReader {
         !self.rest().is_empty()
     }
 
+    /// Bytes that have arrived and were not handed out yet.
+    pub(crate) fn arrived(&self) -> usize {
+        self.rest().len()
+    }
+
     /// Bytes the frame under way needs in all, its prefix included; 0 while unknown.
     #[must_use]
     pub fn needs(&self) -> usize {
@@ -165,6 +170,17 @@ impl FrameReader {
         };
         debug_assert!(Arc::get_mut(&mut buffer).is_some_and(|b| b.len() < b.capacity()));
         Arc::make_mut(self.buffer.insert(buffer))
+    }
+
+    /// Holds no more than it must while nothing is read: a large buffer with little left in it goes.
+    pub(crate) fn rests(&mut self) {
+        let held = self.buffer.as_ref().map_or(0, |b| b.capacity());
+        let rest = self.arrived();
+        if held > buffer::LARGE && rest > MAX_CARRIED && rest <= held / 2 {
+            self.buffer = Some(Arc::new(self.rest().to_vec()));
+            self.position = 0;
+        }
+        self.settle();
     }
 
     /// Gives the buffer back when nothing is in it, and carries little in little.

@@ -12,6 +12,7 @@
 //! Start reading at [`Connection`], then [`FrameReader`] (in) and [`Outbox`] (out); [`Net`] puts
 //! listeners, runtimes and limits together.
 
+mod accept;
 mod buffer;
 mod connection;
 mod duplex;
@@ -27,18 +28,21 @@ mod runtime;
 mod service;
 mod stats;
 mod transport;
+mod waiting;
 
+pub use accept::Listening;
 pub use connection::{Connection, ConnectionLimits, End};
 pub use duplex::{Duplex, DuplexPeer, duplex};
 pub use error::{FrameError, ListenError};
 pub use frame::{Fill, FrameReader, MAX_COPIED_FRAME, READ_CHUNK};
-pub use limits::{ConnectionQuota, QuotaSettings, Refusal};
+pub use limits::{ConnectionQuota, Full, QuotaSettings, Refusal};
 pub use listener::{ListenerConfig, Net, NetConfig, Opener};
 pub use memory::{Charge, MemoryPool};
 pub use outbox::{INLINE_FILE_SLICE, Outbox};
-pub use registry::{Clock, ConnectionId, Registry, Shared};
+pub use registry::{Clock, ConnectionId, ReapLimits, Registry, Shared, Why};
 pub use response::{FileSlice, FileSource, Part, Response};
 pub use runtime::Runtimes;
 pub use service::{CloseReason, Outcome, Peer, PendingReply, Reply, Service};
 pub use stats::{NetStats, NetTotals};
 pub use transport::{More, TcpTransport, Transport, poll_copy_file};
+pub use waiting::{NoRoom, Seat, WaitingRoom};

@@ -1,34 +1,29 @@
-//! Listeners: accepting, limits, and the whole network put together.
+//! The whole network put together: threads, listeners, limits, and an end in order.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream as StdStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tracing::{debug, error, info, warn};
+use tracing::warn;
 
-use crate::connection::{Connection, ConnectionLimits, End};
+use crate::accept::{Accept, Listening};
+use crate::connection::ConnectionLimits;
 use crate::error::ListenError;
-use crate::limits::{Admission, ConnectionQuota, QuotaSettings, Refusal};
+use crate::limits::{ConnectionQuota, QuotaSettings};
 use crate::memory::MemoryPool;
-use crate::registry::{Clock, Registry};
-use crate::runtime::{Runtimes, Worker};
+use crate::registry::{Clock, ReapLimits, Registry};
+use crate::runtime::Runtimes;
 use crate::service::{Peer, Service};
 use crate::stats::{NetStats, NetTotals};
-use crate::transport::TcpTransport;
+use crate::waiting::WaitingRoom;
 
 /// How often the coarse clock ticks and idle connections are looked for.
 const TICK: Duration = Duration::from_millis(1000);
 
-/// A frame that stopped arriving is given up after this long, if memory for requests is short.
+/// A large frame that stopped arriving is given up after this long, if others wait for its memory.
 const STALLED_MS: u64 = 10_000;
-
-/// How long accepting rests after the system refused (no descriptors left, say).
-const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// Makes the service of each connection of a listener.
 pub trait Opener: Send + Sync + 'static {
@@ -58,7 +53,8 @@ pub struct NetConfig {
     pub threads: usize,
     /// `socket.request.max.bytes`.
     pub max_frame: u32,
-    /// Memory for requests in flight, in bytes.
+    /// Memory for requests that arrive or are worked on, in bytes; those that wait for their answers
+    /// may hold as much again.
     pub request_memory: u64,
     /// `connections.max.idle.ms`; `None` keeps idle connections for ever.
     pub max_idle_ms: Option<u64>,
@@ -112,12 +108,24 @@ pub struct Net {
 
 /// What listeners and connections share.
 #[derive(Debug)]
-struct Core {
-    registry: Arc<Registry>,
-    clock: Arc<Clock>,
-    quota: Arc<ConnectionQuota>,
-    limits: Arc<ConnectionLimits>,
+pub(crate) struct Core {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) quota: Arc<ConnectionQuota>,
+    pub(crate) limits: Arc<ConnectionLimits>,
     max_idle_ms: AtomicU64,
+}
+
+impl Core {
+    /// Closes connections that are too many.
+    pub(crate) fn trim(&self) {
+        let excess = self.quota.excess();
+        if excess > 0 {
+            let kept = self.quota.kept();
+            let may_go = |listener: &str| !kept.contains(listener);
+            self.registry.displace(usize::try_from(excess).unwrap_or(usize::MAX), may_go);
+        }
+    }
 }
 
 impl Net {
@@ -134,6 +142,7 @@ impl Net {
             limits: Arc::new(ConnectionLimits {
                 max_frame: AtomicU32::new(config.max_frame),
                 memory: MemoryPool::new(config.request_memory),
+                waiting: WaitingRoom::new(config.request_memory),
             }),
             max_idle_ms: AtomicU64::new(config.max_idle_ms.unwrap_or(u64::MAX)),
         });
@@ -151,24 +160,25 @@ impl Net {
     where
         O: Opener,
     {
-        let bind = |source| ListenError::Bind {
-            listener: config.name.clone(),
-            address: config.address,
-            source,
-        };
-        let listener = bound(&config).map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
-        let _inside = self.runtimes.workers()[0].handle.enter();
-        let socket = tokio::net::TcpListener::from_std(listener).map_err(bind)?;
-        let accept = Accept {
-            name: Arc::from(config.name.as_str()),
-            config,
-            core: Arc::clone(&self.core),
-            runtimes: Arc::downgrade(&self.runtimes),
-            opener: Arc::new(opener),
-        };
-        self.keep(self.runtimes.spawn(accept.run(socket)));
+        let listening = Listening::bind(config)?;
+        let address = listening.address();
+        self.serve(listening, opener)?;
         Ok(address)
+    }
+
+    /// Begins to accept: connections are answered by `opener`'s services.
+    ///
+    /// # Errors
+    /// When the system does not let the socket be waited for.
+    pub fn serve<O>(&self, listening: Listening, opener: O) -> Result<(), ListenError>
+    where
+        O: Opener,
+    {
+        let _inside = self.runtimes.workers()[0].handle.enter();
+        let core = Arc::clone(&self.core);
+        let accept = Accept::new(listening, core, Arc::downgrade(&self.runtimes), opener)?;
+        self.keep(self.runtimes.spawn(accept.run()));
+        Ok(())
     }
 
     fn keep(&self, task: JoinHandle<()>) {
@@ -243,20 +253,6 @@ impl Net {
     }
 }
 
-fn bound(config: &ListenerConfig) -> io::Result<TcpListener> {
-    let domain = if config.address.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    // Before listening: the receive window is agreed on when a connection is made.
-    if let Some(bytes) = config.receive_buffer {
-        socket.set_recv_buffer_size(bytes)?;
-    }
-    socket.bind(&config.address.into())?;
-    socket.listen(config.backlog)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
 async fn reap(core: Arc<Core>, stats: Arc<NetStats>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -265,128 +261,12 @@ async fn reap(core: Arc<Core>, stats: Arc<NetStats>) {
         let now = core.clock.tick();
         let idle = Some(core.max_idle_ms.load(Ordering::Relaxed)).filter(|ms| *ms < u64::MAX);
         let stalled = (!core.limits.memory.has_room()).then_some(STALLED_MS);
-        let killed = core.registry.reap(now, idle, stalled);
+        let limits = ReapLimits { idle_ms: idle, stalled_ms: stalled };
+        let killed = core.registry.reap(now, limits);
         NetStats::add(&stats.idle_killed, killed);
-    }
-}
-
-/// Accepts the connections of one listener.
-struct Accept<O> {
-    name: Arc<str>,
-    config: ListenerConfig,
-    core: Arc<Core>,
-    runtimes: std::sync::Weak<Runtimes>,
-    opener: Arc<O>,
-}
-
-impl<O> Accept<O>
-where
-    O: Opener,
-{
-    async fn run(self, socket: tokio::net::TcpListener) {
-        info!(listener = %self.name, "listening");
-        loop {
-            let outcome = match socket.accept().await {
-                // Taken off this runtime: it may live on another.
-                Ok((stream, remote)) => match stream.into_std() {
-                    Ok(stream) => self.take(stream, remote).await,
-                    Err(e) => Err(e),
-                },
-                Err(e) => Err(e),
-            };
-            let Err(e) = outcome else { continue };
-            if e.kind() == io::ErrorKind::ConnectionAborted {
-                continue;
-            }
-            error!(listener = %self.name, error = %e, "cannot accept a connection");
-            tokio::time::sleep(ACCEPT_REST).await;
+        if core.limits.waiting.is_full() {
+            core.registry.relieve(core.limits.waiting.share());
         }
-    }
-
-    /// Waits for a place for a connection, or closes it.
-    async fn take(&self, stream: StdStream, remote: SocketAddr) -> io::Result<()> {
-        loop {
-            let freed = self.core.quota.freed();
-            match self.core.quota.admit(&self.name, remote.ip(), Instant::now()) {
-                Ok(admission) => return self.start(stream, remote, admission),
-                Err(Refusal::Full) => {
-                    debug!(listener = %self.name, %remote, "no place free: connection waits");
-                    freed.await;
-                }
-                Err(Refusal::TooFast(wait)) => tokio::time::sleep(wait).await,
-                Err(Refusal::TooManyFromAddress { max }) => {
-                    info!(listener = %self.name, %remote, max, "too many connections from address");
-                    if let Some(runtimes) = self.runtimes.upgrade() {
-                        NetStats::one(&runtimes.workers()[0].stats.refused);
-                    }
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn start(&self, stream: StdStream, remote: SocketAddr, admit: Admission) -> io::Result<()> {
-        let Some(runtimes) = self.runtimes.upgrade() else { return Ok(()) };
-        if let Err(e) = self.prepare(&stream) {
-            // The peer is gone already; that is no trouble of the listener's.
-            debug!(%remote, error = %e, "connection lost before it began");
-            return Ok(());
-        }
-        let local = stream.local_addr()?;
-        let worker = runtimes.next();
-        let shared = self.core.registry.open(&self.core.clock);
-        let peer = Peer { id: shared.id, remote, local, listener: Arc::clone(&self.name) };
-        let service = self.opener.open(peer);
-        NetStats::one(&worker.stats.accepted);
-        let limits = Arc::clone(&self.core.limits);
-        let registered = Registered { core: Arc::clone(&self.core), id: shared.id, _admit: admit };
-        let Worker { handle, stats } = worker.clone();
-        handle.spawn(async move {
-            let _registered = registered;
-            let end = match TcpStream::from_std(stream) {
-                Ok(stream) => {
-                    let transport = TcpTransport::new(stream, Arc::clone(&stats));
-                    Connection::new(transport, service, shared, limits, Arc::clone(&stats)).await
-                }
-                Err(e) => End::Io(e),
-            };
-            NetStats::one(&stats.closed);
-            report(remote, &end);
-        });
-        Ok(())
-    }
-
-    fn prepare(&self, stream: &StdStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        if let Some(bytes) = self.config.send_buffer {
-            SockRef::from(stream).set_send_buffer_size(bytes)?;
-        }
-        Ok(())
-    }
-}
-
-/// Takes a connection off the list when its task ends in whatever way.
-struct Registered {
-    core: Arc<Core>,
-    id: crate::registry::ConnectionId,
-    _admit: Admission,
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.core.registry.close(self.id);
-    }
-}
-
-/// Logs why a connection ended, as loud as it deserves.
-fn report(peer: SocketAddr, end: &End) {
-    match end {
-        End::Peer | End::Killed | End::Drained => debug!(%peer, "connection {end}"),
-        End::Frame(_) => warn!(%peer, "closing connection: {end}"),
-        End::Service(_) => info!(%peer, "closing connection: {end}"),
-        End::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-            error!(%peer, "closing connection: {e}");
-        }
-        End::Io(e) => debug!(%peer, "connection broke: {e}"),
+        core.trim();
     }
 }

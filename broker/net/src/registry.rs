@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -40,30 +40,105 @@ impl Clock {
 
 const RUN: u8 = 0;
 const DRAIN: u8 = 1;
-const KILL: u8 = 2;
+
+/// Why a connection is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Why {
+    /// Nothing came or went for `connections.max.idle.ms`.
+    Idle = 2,
+    /// A large frame stopped arriving, or trickles, while others wait for its memory.
+    Stalled,
+    /// Its waiting requests hold more than any other's, and memory for those is short.
+    HoldsMost,
+    /// A connection between brokers took its place.
+    Displaced,
+    /// The process ends at once.
+    Shutdown,
+}
+
+impl Why {
+    const ALL: [Self; 5] =
+        [Self::Idle, Self::Stalled, Self::HoldsMost, Self::Displaced, Self::Shutdown];
+
+    /// What a log line says.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Idle => "closed as idle",
+            Self::Stalled => "a large request stopped arriving while memory for requests is short",
+            Self::HoldsMost => {
+                "its waiting requests hold the most while memory for waiting requests is short"
+            }
+            Self::Displaced => "closed to make room: there are more connections than allowed",
+            Self::Shutdown => "closed at shutdown",
+        }
+    }
+}
+
+/// What a connection tells of itself after each turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Requests wait for their answers: it is not idle.
+    pub(crate) waits: bool,
+    /// This end does not read it now, so that nothing can arrive.
+    pub(crate) unread: bool,
+    /// A large frame under way, which has its memory.
+    pub(crate) arriving: Option<Arriving>,
+    /// Bytes that its waiting requests hold.
+    pub(crate) held: u64,
+}
+
+/// A large frame under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arriving {
+    /// Tells it from the ones before it.
+    pub(crate) frame: u64,
+    /// Bytes of it that have come.
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    state: State,
+    /// When the large frame under way began.
+    since_ms: u64,
+}
 
 /// What others may ask of a connection and see of it.
 #[derive(Debug)]
 pub struct Shared {
     /// Its name.
     pub id: ConnectionId,
+    /// The listener that it came by.
+    pub listener: Arc<str>,
     clock: Arc<Clock>,
     last_active_ms: AtomicU64,
     wish: AtomicU8,
-    /// Requests in flight, and whether part of a frame has arrived (in the top bit).
-    busy: AtomicU64,
+    seen: Mutex<Seen>,
     waker: Mutex<Option<Waker>>,
 }
 
-const PARTIAL: u64 = 1 << 63;
+/// The least speed of a large frame while others wait for its memory, in bytes a millisecond.
+const LEAST_SPEED: u64 = 64;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Shared {
     /// The state of a connection that opens now.
     #[must_use]
-    pub fn new(id: ConnectionId, clock: Arc<Clock>) -> Arc<Self> {
-        let last_active_ms = AtomicU64::new(clock.now_ms());
-        let (wish, busy) = (AtomicU8::new(RUN), AtomicU64::new(0));
-        Arc::new(Self { id, clock, last_active_ms, wish, busy, waker: Mutex::new(None) })
+    pub fn new(id: ConnectionId, listener: &Arc<str>, clock: Arc<Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            listener: Arc::clone(listener),
+            last_active_ms: AtomicU64::new(clock.now_ms()),
+            clock,
+            wish: AtomicU8::new(RUN),
+            seen: Mutex::default(),
+            waker: Mutex::new(None),
+        })
     }
 
     /// Asks the connection to finish what is in flight and close.
@@ -73,8 +148,8 @@ impl Shared {
     }
 
     /// Asks the connection to close at once.
-    pub fn kill(&self) {
-        self.wish.fetch_max(KILL, Ordering::SeqCst);
+    pub fn kill(&self, why: Why) {
+        self.wish.fetch_max(why as u8, Ordering::SeqCst);
         self.wake();
     }
 
@@ -82,17 +157,26 @@ impl Shared {
         self.wish.load(Ordering::SeqCst) == DRAIN
     }
 
-    pub(crate) fn killed(&self) -> bool {
-        self.wish.load(Ordering::SeqCst) == KILL
+    pub(crate) fn killed(&self) -> Option<Why> {
+        let wish = self.wish.load(Ordering::SeqCst);
+        Why::ALL.into_iter().find(|why| *why as u8 == wish)
     }
 
     pub(crate) fn touch(&self) {
         self.last_active_ms.store(self.clock.now_ms(), Ordering::Relaxed);
     }
 
-    pub(crate) fn set_busy(&self, in_flight: usize, partial: Partial) {
-        let partial = if partial == Partial::Some { PARTIAL } else { 0 };
-        self.busy.store(in_flight as u64 | partial, Ordering::Relaxed);
+    pub(crate) fn tell(&self, state: State) {
+        let mut seen = lock(&self.seen);
+        // What a connection may not send it is not to be blamed for.
+        if seen.state.unread && !state.unread {
+            self.touch();
+        }
+        let frame = |state: State| state.arriving.map(|a| a.frame);
+        if frame(seen.state) != frame(state) {
+            seen.since_ms = self.clock.now_ms();
+        }
+        seen.state = state;
     }
 
     /// Milliseconds without a byte either way.
@@ -101,37 +185,50 @@ impl Shared {
         now_ms.saturating_sub(self.last_active_ms.load(Ordering::Relaxed))
     }
 
-    /// Whether requests wait for their answers: such a connection is not idle.
-    #[must_use]
-    pub fn waits_for_answer(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) & !PARTIAL > 0
+    /// Why it is to be ended now, if it is.
+    fn lapsed(&self, now_ms: u64, limits: ReapLimits) -> Option<Why> {
+        let seen = lock(&self.seen);
+        let state = seen.state;
+        if state.unread {
+            return None;
+        }
+        let idle = self.idle_ms(now_ms);
+        if let (Some(arriving), Some(stalled)) = (state.arriving, limits.stalled_ms) {
+            let age = now_ms.saturating_sub(seen.since_ms);
+            let slow = arriving.bytes < age.saturating_sub(stalled) * LEAST_SPEED;
+            if idle >= stalled || slow {
+                return Some(Why::Stalled);
+            }
+        }
+        let idle = limits.idle_ms.is_some_and(|most| idle >= most);
+        (idle && !state.waits).then_some(Why::Idle)
     }
 
-    /// Whether part of a frame has arrived and the rest has not.
-    #[must_use]
-    pub fn in_frame(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) & PARTIAL > 0
+    fn held(&self) -> u64 {
+        lock(&self.seen).state.held
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
-        let mut slot = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.waker);
         if !slot.as_ref().is_some_and(|w| w.will_wake(waker)) {
             *slot = Some(waker.clone());
         }
     }
 
     fn wake(&self) {
-        if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(waker) = &*lock(&self.waker) {
             waker.wake_by_ref();
         }
     }
 }
 
-/// Whether part of a frame lies in the read buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Partial {
-    None,
-    Some,
+/// When connections are ended for doing nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReapLimits {
+    /// `connections.max.idle.ms`.
+    pub idle_ms: Option<u64>,
+    /// For how long a large frame may stop; given while others wait for its memory.
+    pub stalled_ms: Option<u64>,
 }
 
 /// All open connections.
@@ -149,9 +246,9 @@ impl Registry {
     }
 
     /// Adds a connection.
-    pub fn open(&self, clock: &Arc<Clock>) -> Arc<Shared> {
+    pub fn open(&self, listener: &Arc<str>, clock: &Arc<Clock>) -> Arc<Shared> {
         let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
-        let shared = Shared::new(id, Arc::clone(clock));
+        let shared = Shared::new(id, listener, Arc::clone(clock));
         self.lock().insert(id, Arc::clone(&shared));
         shared
     }
@@ -180,25 +277,122 @@ impl Registry {
 
     /// Asks all to close at once.
     pub fn kill_all(&self) {
-        self.lock().values().for_each(|c| c.kill());
+        self.lock().values().for_each(|c| c.kill(Why::Shutdown));
     }
 
-    /// Kills connections that have been idle for `idle_ms`, and those that stopped in the middle
-    /// of a frame for `stalled_ms` (given when memory for requests is short). Returns how many.
-    pub fn reap(&self, now_ms: u64, idle_ms: Option<u64>, stalled_ms: Option<u64>) -> usize {
-        let over = |c: &Shared, limit: Option<u64>| limit.is_some_and(|l| c.idle_ms(now_ms) >= l);
-        let lapsed = |c: &Shared| {
-            !c.waits_for_answer() && (over(c, idle_ms) || (c.in_frame() && over(c, stalled_ms)))
-        };
+    /// Kills connections that have done nothing for too long. A connection that this end does not
+    /// read has no chance to do anything, and one whose requests wait is not idle. Returns how many.
+    pub fn reap(&self, now_ms: u64, limits: ReapLimits) -> usize {
         let mut killed = 0;
-        for connection in self.lock().values().filter(|c| lapsed(c) && !c.killed()) {
-            connection.kill();
-            killed += 1;
+        for connection in self.lock().values().filter(|c| c.killed().is_none()) {
+            if let Some(why) = connection.lapsed(now_ms, limits) {
+                connection.kill(why);
+                killed += 1;
+            }
         }
         killed
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ConnectionId, Arc<Shared>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Kills the connection whose waiting requests hold the most, if any hold more than `share`.
+    pub fn relieve(&self, share: u64) {
+        let open = self.lock();
+        let hold = open.values().filter(|c| c.killed().is_none()).map(|c| (c.held(), c));
+        if let Some((held, most)) = hold.max_by_key(|(held, _)| *held)
+            && held > share
+        {
+            most.kill(Why::HoldsMost);
+        }
+    }
+
+    /// Brings the connections of the listeners that `may_go` names down by `excess`: those that
+    /// were silent longest go first, and those that go already count.
+    pub fn displace(&self, excess: usize, may_go: impl Fn(&str) -> bool) {
+        let open = self.lock();
+        let all: Vec<_> = open.values().filter(|c| may_go(&c.listener)).collect();
+        let going = all.iter().filter(|c| c.killed().is_some()).count();
+        let mut rest: Vec<_> = all.into_iter().filter(|c| c.killed().is_none()).collect();
+        rest.sort_by_key(|c| (c.last_active_ms.load(Ordering::Relaxed), c.id));
+        let more = excess.saturating_sub(going);
+        rest.into_iter().take(more).for_each(|c| c.kill(Why::Displaced));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Arc<Shared>>> {
+        lock(&self.open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ReapLimits = ReapLimits { idle_ms: Some(60_000), stalled_ms: Some(10_000) };
+
+    fn rig() -> (Arc<Registry>, impl Fn(&str) -> Arc<Shared>) {
+        let (registry, clock) = (Registry::new(), Clock::new());
+        let theirs = Arc::clone(&registry);
+        (registry, move |listener: &str| theirs.open(&Arc::from(listener), &clock))
+    }
+
+    #[test]
+    fn idle_connections_are_reaped_and_waiting_or_unread_ones_are_not() {
+        let (registry, open) = rig();
+        let (idle, waits, unread) = (open("A"), open("A"), open("A"));
+        waits.tell(State { waits: true, ..State::default() });
+        unread.tell(State { unread: true, ..State::default() });
+        assert_eq!(registry.reap(59_999, LIMITS), 0);
+        assert_eq!(registry.reap(60_000, LIMITS), 1);
+        assert_eq!(idle.killed(), Some(Why::Idle));
+        assert_eq!((waits.killed(), unread.killed()), (None, None));
+    }
+
+    #[test]
+    fn a_large_frame_must_arrive_while_memory_is_short_and_only_then() {
+        let (registry, open) = rig();
+        let (stops, trickles, flows) = (open("A"), open("A"), open("A"));
+        let arriving = |bytes| {
+            let arriving = Some(Arriving { frame: 1, bytes });
+            State { arriving, ..State::default() }
+        };
+        for connection in [&stops, &trickles, &flows] {
+            connection.tell(arriving(0));
+        }
+        assert_eq!(registry.reap(20_000, ReapLimits { stalled_ms: None, ..LIMITS }), 0);
+        assert_eq!(registry.reap(9_999, LIMITS), 0);
+        // Both were heard of a moment ago.
+        trickles.last_active_ms.store(19_000, Ordering::Relaxed);
+        flows.last_active_ms.store(19_000, Ordering::Relaxed);
+        trickles.tell(arriving(1_000));
+        flows.tell(arriving(10_000 * LEAST_SPEED));
+        assert_eq!(registry.reap(20_000, LIMITS), 2);
+        assert_eq!(stops.killed(), Some(Why::Stalled));
+        assert_eq!(trickles.killed(), Some(Why::Stalled));
+        assert_eq!(flows.killed(), None);
+    }
+
+    #[test]
+    fn who_holds_the_most_goes_if_it_is_more_than_its_share() {
+        let (registry, open) = rig();
+        let (little, much) = (open("A"), open("A"));
+        little.tell(State { held: 10, ..State::default() });
+        much.tell(State { held: 1000, ..State::default() });
+        registry.relieve(1000);
+        assert_eq!(much.killed(), None);
+        registry.relieve(505);
+        assert_eq!((little.killed(), much.killed()), (None, Some(Why::HoldsMost)));
+    }
+
+    #[test]
+    fn the_longest_silent_of_other_listeners_make_room() {
+        let (registry, open) = rig();
+        let (new, old, inner) = (open("CLIENTS"), open("CLIENTS"), open("INNER"));
+        new.last_active_ms.store(50, Ordering::Relaxed);
+        old.last_active_ms.store(20, Ordering::Relaxed);
+        for _ in 0..2 {
+            registry.displace(1, |listener| listener != "INNER");
+            assert_eq!(old.killed(), Some(Why::Displaced));
+            assert_eq!((new.killed(), inner.killed()), (None, None), "one is enough");
+        }
+        registry.displace(5, |listener| listener != "INNER");
+        assert_eq!((new.killed(), inner.killed()), (Some(Why::Displaced), None));
     }
 }

@@ -30,7 +30,8 @@ pub trait Service: Send + 'static {
     /// ordered (appends) happens here, what waits is returned as [`Outcome::Pending`].
     ///
     /// A frame larger than [`MAX_COPIED_FRAME`](crate::MAX_COPIED_FRAME) is a slice of a read
-    /// buffer: keep no part of it for long, but copy what is to be kept.
+    /// buffer, and is counted no more once this returned: keep no part of it, but copy what is to
+    /// be kept.
     fn call(&mut self, frame: Bytes) -> Outcome;
 }
 
@@ -42,9 +43,19 @@ pub enum Outcome {
     /// Answered at once.
     Ready(Response),
     /// Worked on; later frames are handed over meanwhile.
-    Pending(PendingReply),
+    Pending {
+        /// What becomes the answer. It keeps no part of the frame.
+        reply: PendingReply,
+        /// Bytes that it keeps in memory meanwhile, about.
+        holds: usize,
+    },
     /// Worked on; no later frame is handed over before it is done (authentication).
-    Exclusive(PendingReply),
+    Exclusive {
+        /// What becomes the answer. It keeps no part of the frame.
+        reply: PendingReply,
+        /// Bytes that it keeps in memory meanwhile, about.
+        holds: usize,
+    },
     /// Done, without an answer (acks=0).
     NoResponse,
     /// The connection is to be closed once earlier answers have left.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_net::{
-    FileSlice, ListenerConfig, Net, NetConfig, Outcome, Part, Peer, QuotaSettings, Reply, Response,
-    Service,
+    FileSlice, ListenerConfig, Listening, Net, NetConfig, Outcome, Part, Peer, QuotaSettings,
+    Reply, Response, Service,
 };
 
 /// Echoes; `f` answers with a slice of a file, `s` after 50 ms.
@@ -23,23 +23,33 @@ impl Service for Echo {
                 response.push(Part::File(FileSlice { file, offset: 1, len: 3_000_000 }));
                 Outcome::Ready(response)
             }
-            Some(b's') => Outcome::Pending(Box::pin(async move {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                Reply::Response(Response::bytes(frame))
-            })),
+            Some(b's') => {
+                let reply = Box::pin(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    Reply::Response(Response::bytes(frame))
+                });
+                Outcome::Pending { reply, holds: 0 }
+            }
             _ => Outcome::Ready(Response::bytes(frame)),
         }
     }
 }
 
-fn start(config: NetConfig) -> (Net, SocketAddr) {
+fn echo() -> impl Fn(Peer) -> Echo + Send + Sync + 'static {
     let mut file = tempfile::tempfile().unwrap();
     let content: Vec<u8> = (0..3_000_001u32).map(|i| i.to_le_bytes()[1]).collect();
     file.write_all(&content).unwrap();
     let file = Arc::new(file);
+    move |_: Peer| Echo(Arc::clone(&file))
+}
+
+fn local(name: &str) -> ListenerConfig {
+    ListenerConfig::new(name, "127.0.0.1:0".parse().unwrap())
+}
+
+fn start(config: NetConfig) -> (Net, SocketAddr) {
     let net = Net::start(config).unwrap();
-    let listener = ListenerConfig::new("PLAINTEXT", "127.0.0.1:0".parse().unwrap());
-    let address = net.listen(listener, move |_: Peer| Echo(Arc::clone(&file))).unwrap();
+    let address = net.listen(local("PLAINTEXT"), echo()).unwrap();
     (net, address)
 }
 
@@ -126,6 +136,87 @@ fn limits_by_address_and_in_all() {
     b.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     drop(a);
     assert_eq!(answer(&mut b).unwrap(), b"y", "until the first is gone");
+}
+
+#[test]
+fn connections_wait_until_their_listener_is_served() {
+    let net = Net::start(NetConfig::default()).unwrap();
+    let listening = Listening::bind(local("PLAINTEXT")).unwrap();
+    let address = listening.address();
+    assert_ne!(address.port(), 0);
+    let mut early = connect(address);
+    ask(&mut early, b"early");
+    early.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    assert!(answer(&mut early).is_none());
+    assert_eq!(net.totals().accepted, 0);
+    net.serve(listening, echo()).unwrap();
+    early.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(answer(&mut early).unwrap(), b"early");
+}
+
+#[test]
+fn a_broker_takes_the_place_of_the_client_that_was_silent_longest() {
+    let quota = QuotaSettings {
+        max: 2,
+        protected: Some("INNER".to_owned()),
+        apart: ["CONTROLLER".to_owned()].into(),
+        ..QuotaSettings::default()
+    };
+    let net = Net::start(NetConfig { quota, ..NetConfig::default() }).unwrap();
+    let listen = |name| net.listen(local(name), echo()).unwrap();
+    let (clients, inner, controller) = (listen("CLIENTS"), listen("INNER"), listen("CONTROLLER"));
+    let open = |address| {
+        let mut stream = connect(address);
+        ask(&mut stream, b"x");
+        assert_eq!(answer(&mut stream).unwrap(), b"x");
+        stream
+    };
+    let _controllers = [open(controller), open(controller)];
+    let (mut first, mut second) = (open(clients), open(clients));
+    let mut broker = open(inner);
+    assert!(answer(&mut first).is_none(), "the first made room");
+    for stream in [&mut second, &mut broker] {
+        ask(stream, b"still here");
+        assert_eq!(answer(stream).unwrap(), b"still here");
+    }
+}
+
+#[test]
+fn whoever_closes_its_own_direction_gets_its_answers() {
+    let (_net, address) = start(NetConfig::default());
+    let mut stream = connect(address);
+    for body in [b"slow1".as_slice(), b"f", b"last"] {
+        ask(&mut stream, body);
+    }
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(answer(&mut stream).unwrap(), b"slow1");
+    assert_eq!(answer(&mut stream).unwrap().len(), 3_000_005);
+    assert_eq!(answer(&mut stream).unwrap(), b"last");
+    assert!(answer(&mut stream).is_none());
+}
+
+#[test]
+fn a_panic_ends_its_connection_and_is_counted() {
+    let net = Net::start(NetConfig::default()).unwrap();
+    let bomb = |_: Peer| Bomb;
+    let address = net.listen(local("PLAINTEXT"), bomb).unwrap();
+    let mut stream = connect(address);
+    ask(&mut stream, b"x");
+    assert!(answer(&mut stream).is_none());
+    while net.totals().open() > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(net.quota().count(), 0);
+    assert!(net.registry().is_empty());
+}
+
+/// Panics when asked.
+struct Bomb;
+
+impl Service for Bomb {
+    fn call(&mut self, _: Bytes) -> Outcome {
+        panic!("as it should")
+    }
 }
 
 #[test]

@@ -23,13 +23,23 @@ impl<R> From<R> for Filled<R> {
 /// A response still being worked on.
 pub(crate) type Later<R> = Pin<Box<dyn Future<Output = Filled<R>> + Send>>;
 
+/// How much memory a response still being worked on holds of its request, about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// As much as its frame had: the decoded request.
+    Frame,
+    /// So many bytes.
+    Bytes(usize),
+}
+
 /// What becomes of a request. What must happen in the order of a connection's requests has happened
 /// when a handler returns; the rest may go on in [`Answer::Later`].
 pub enum Answer<R> {
     /// Answered at once.
     Now(Filled<R>),
-    /// Worked on; later requests of the connection are begun meanwhile.
-    Later(Later<R>),
+    /// Worked on; later requests of the connection are begun meanwhile. It keeps no slice of the
+    /// request's frame.
+    Later(Later<R>, Holds),
     /// Done, and the client wants no answer (acks=0).
     Silent,
     /// The connection is closed, for this reason.
@@ -48,7 +58,16 @@ impl<R> Answer<R> {
         F: Future<Output = R> + Send + 'static,
         R: 'static,
     {
-        Self::Later(Box::pin(async move { future.await.into() }))
+        Self::later_holding(Holds::Frame, future)
+    }
+
+    /// An answer that a future will give which holds little of the request, or much.
+    pub fn later_holding<F>(holds: Holds, future: F) -> Self
+    where
+        F: Future<Output = R> + Send + 'static,
+        R: 'static,
+    {
+        Self::Later(Box::pin(async move { future.await.into() }), holds)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Session {
     pub listener: Arc<str>,
     /// Which kind of listener it is.
     pub kind: Listener,
+    /// What the client called itself in its first request, for log lines.
+    pub client: OnceLock<String>,
     /// What the client's library is, once it has said so (KIP-511).
     pub software: OnceLock<Software>,
     /// Whether the client has asked what metrics to push, or has pushed some.
@@ -52,7 +54,7 @@ impl Call {
     /// The client's address as Kafka writes it in groups and logs: `/127.0.0.1`.
     #[must_use]
     pub fn client_host(&self) -> String {
-        format!("/{}", self.session.remote.ip())
+        format!("/{}", java_address(self.session.remote.ip()))
     }
 
     /// Hands the sender on as telemetry knows it, and remembers that this connection has to do with

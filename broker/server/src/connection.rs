@@ -11,7 +11,7 @@ use ottla_wire::api::{ApiKey, ApiSpec, Listener};
 use ottla_wire::codec::Encoded;
 use ottla_wire::{Decoder, Encoder, Message};
 
-use crate::answer::{Answer, Filled};
+use crate::answer::{Answer, Filled, Holds};
 use crate::call::{Call, Session};
 use crate::context::Context;
 use crate::routes;
@@ -34,6 +34,7 @@ impl ottla_net::Opener for Opener {
             remote: peer.remote,
             listener: peer.listener,
             kind: self.kind,
+            client: OnceLock::new(),
             software: OnceLock::new(),
             telemetry: AtomicBool::new(false),
         });
@@ -48,8 +49,24 @@ pub struct Connection {
     session: Arc<Session>,
 }
 
+/// Most characters of a client's id in a log line.
+const CLIENT_SHOWN: usize = 100;
+
 impl Service for Connection {
     fn call(&mut self, frame: Bytes) -> Outcome {
+        match self.answer(frame) {
+            Outcome::Close(CloseReason(why)) => {
+                let client = self.session.client.get().map_or("", String::as_str);
+                Outcome::Close(CloseReason(format!("{why} (client {client:?})")))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Connection {
+    fn answer(&self, frame: Bytes) -> Outcome {
+        let size = frame.len();
         let mut decoder = Decoder::new(frame);
         let (key, header) = match RequestHeader::decode_at_start(&mut decoder) {
             Ok(both) => both,
@@ -57,13 +74,14 @@ impl Service for Connection {
         };
         let spec = key.spec();
         let version = header.request_api_version;
-        let envelope = Envelope { spec, version, correlation_id: header.correlation_id };
+        let envelope = Envelope { spec, version, correlation_id: header.correlation_id, size };
         let call = Call {
             context: Arc::clone(&self.context),
             session: Arc::clone(&self.session),
             version,
             client_id: header.client_id.unwrap_or_default(),
         };
+        self.session.client.get_or_init(|| call.client_id.chars().take(CLIENT_SHOWN).collect());
         if !spec.stable.contains(version) || !spec.is_on(self.session.kind) {
             return refuse(call, envelope);
         }
@@ -94,6 +112,8 @@ pub(crate) struct Envelope {
     spec: &'static ApiSpec,
     version: i16,
     correlation_id: i32,
+    /// The frame's length in bytes.
+    size: usize,
 }
 
 impl Envelope {
@@ -117,12 +137,18 @@ impl Envelope {
                 Ok(response) => Outcome::Ready(response),
                 Err(reason) => Outcome::Close(reason),
             },
-            Answer::Later(mut later) => {
+            Answer::Later(mut later, holds) => {
                 let mut context = std::task::Context::from_waker(std::task::Waker::noop());
                 match later.as_mut().poll(&mut context) {
                     Poll::Ready(filled) => self.outcome(Answer::Now(filled)),
                     // The first poll of the network's registers the waker that counts.
-                    Poll::Pending => Outcome::Pending(self.pending(later)),
+                    Poll::Pending => Outcome::Pending {
+                        reply: self.pending(later),
+                        holds: match holds {
+                            Holds::Frame => self.size,
+                            Holds::Bytes(bytes) => bytes,
+                        },
+                    },
                 }
             }
             Answer::Silent => Outcome::NoResponse,

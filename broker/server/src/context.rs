@@ -1,5 +1,6 @@
 //! Whom handlers ask.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -61,6 +62,8 @@ pub struct Context {
     pub applied: watch::Receiver<i64>,
     /// This broker's life; set when it begins.
     pub lifecycle: OnceLock<Arc<Lifecycle>>,
+    /// Whether the listeners for clients accept connections.
+    pub accepting: AtomicBool,
 }
 
 impl std::fmt::Debug for Context {
@@ -86,6 +89,20 @@ impl Context {
     #[must_use]
     pub fn broker_epoch(&self) -> i64 {
         self.lifecycle.get().map_or(-1, |life| life.epoch())
+    }
+
+    /// Whether clients are served: connections are accepted, and metadata knows of this life of the
+    /// broker and that it may serve.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.accepting.load(Ordering::Acquire)
+            && self.lifecycle.get().is_some_and(|l| l.is_active_in(&self.image(), self.node_id))
+    }
+
+    /// Whether this node still takes in what the quorum commits.
+    #[must_use]
+    pub fn publishes(&self) -> bool {
+        self.applied.has_changed().is_ok()
     }
 
     /// 128 bits that no one can guess.

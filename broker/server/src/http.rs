@@ -1,6 +1,8 @@
 //! The HTTP listener: whether the node is alive, whether it serves, and what clients say of
 //! themselves.
 
+mod connections;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
+use self::connections::Bounded;
 use crate::context::Context;
 use crate::node::StartError;
 
@@ -28,28 +31,30 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Opens the first of `http.listeners`; `None` when there is none.
+    /// Opens the first of `http.listeners`, for `most` connections at a time; `None` when there is
+    /// none.
     ///
     /// # Errors
     /// When its address cannot be had.
     pub(crate) async fn open(
         config: &BrokerConfig,
         context: &Arc<Context>,
+        most: usize,
     ) -> Result<Option<Self>, StartError> {
-        let Some(wanted) = config.get(keys::HTTP_LISTENERS).first().cloned() else {
+        let Some(wanted) = config.http_listeners().into_iter().next() else {
             return Ok(None);
         };
-        let address = wanted.strip_prefix("http://").unwrap_or(&wanted).to_owned();
+        let host = if wanted.host.is_empty() { "0.0.0.0" } else { wanted.host.as_str() };
         let failed = |source: io::Error| ListenError::Bind {
-            listener: wanted.clone(),
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            listener: format!("{} {host}", keys::HTTP_LISTENERS.name()),
+            address: SocketAddr::from(([0, 0, 0, 0], wanted.port)),
             source,
         };
-        let listener = TcpListener::bind(&address).await.map_err(failed)?;
+        let listener = TcpListener::bind((host, wanted.port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let router = router(Arc::clone(context));
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(Bounded::new(listener, most), router).await {
                 warn!(%error, "the HTTP listener ended");
             }
         });
@@ -71,7 +76,7 @@ impl Drop for Http {
 
 fn router(context: Arc<Context>) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics/clients", get(clients))
         .with_state(context)
@@ -80,8 +85,9 @@ fn router(context: Arc<Context>) -> Router {
 /// The media type of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What clients pushed of their own metrics (KIP-714).
+/// What clients pushed of their own metrics (KIP-714). One text is made at a time: it can be long.
 async fn clients(State(context): State<Arc<Context>>) -> Response {
+    let _turn = context.telemetry.text_turn().await;
     let snapshot = context.telemetry.snapshot(context.core.clock().mono());
     // Many clients make a long text, and this thread is the quorum's too.
     match tokio::task::spawn_blocking(move || snapshot.text()).await {
@@ -90,11 +96,21 @@ async fn clients(State(context): State<Arc<Context>>) -> Response {
     }
 }
 
-/// Whether the node serves: it is registered and not fenced.
+/// Whether the node does its work, or should be started again. That it answers says that its
+/// threads run.
+async fn alive(State(context): State<Arc<Context>>) -> (StatusCode, &'static str) {
+    if context.publishes() {
+        (StatusCode::OK, "alive\n")
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, "it takes in no metadata any more\n")
+    }
+}
+
+/// Whether the node serves: its listeners accept, and metadata knows of this life of it.
 async fn ready(State(context): State<Arc<Context>>) -> (StatusCode, &'static str) {
-    if context.image().is_active(context.node_id) {
+    if context.serves() {
         (StatusCode::OK, "serving\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not serving: fenced, or still starting\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "not serving: fenced, starting or stopping\n")
     }
 }

@@ -20,7 +20,7 @@ mod producer_ids;
 mod routes;
 mod telemetry;
 
-pub use answer::Answer;
+pub use answer::{Answer, Holds};
 pub use call::{Call, Session, Software};
 pub use connection::{Connection, Opener};
 pub use context::Context;

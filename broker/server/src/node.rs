@@ -1,5 +1,6 @@
 //! A whole node: put together, started, and stopped in order.
 
+mod descriptors;
 mod directories;
 mod listeners;
 mod publishing;
@@ -7,6 +8,7 @@ mod settings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -124,7 +126,8 @@ impl Node {
             })
         };
 
-        let (dirs, failures) = directories::open(&disk, &config, &found)?;
+        let files = descriptors::share();
+        let (dirs, failures) = directories::open(&disk, &config, &found, files.logs)?;
         let replicas = Replicas::new();
         let groups = Groups::new(&config, Arc::clone(&core), control.handle().clone());
         let slots = config.get(keys::MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS);
@@ -156,6 +159,7 @@ impl Node {
             telemetry: ClientTelemetry::new(&config),
             applied: applied.clone(),
             lifecycle: std::sync::OnceLock::new(),
+            accepting: std::sync::atomic::AtomicBool::new(false),
         });
 
         let publishing = publishing::Publishing::start(publishing::Start {
@@ -168,10 +172,10 @@ impl Node {
             applied: applied_sender,
             assignments: Arc::clone(&assignments),
         })?;
-        let net = listeners::start(&config)?;
-        publishing.set_net(net.limits().clone(), net.quota().clone());
-        let bound = listeners::open(&net, &config, &context)?;
-        let http = control.block_on(Http::open(&config, &context))?;
+        let net = listeners::start(&config, files.connections)?;
+        publishing.set_net(net.quota().clone(), files.connections);
+        let (bound, held) = listeners::open(&net, &config, &context)?;
+        let http = control.block_on(Http::open(&config, &context, files.http))?;
         register_controller(&control, &controller, &config, &bound);
         let lifecycle = {
             let _inside = control.enter();
@@ -188,6 +192,7 @@ impl Node {
         let node =
             Self { context, control, net, http, quorum, guard, lifecycle, publishing, bound };
         node.wait_until_running();
+        held.serve(&node.net, &node.context)?;
         Ok(node)
     }
 
@@ -203,12 +208,14 @@ impl Node {
         self.http.as_ref().map(Http::address)
     }
 
+    /// Waits until metadata names this life of the broker. Before, it names the life before, or
+    /// none, and clients that heard so would go astray.
     fn wait_until_running(&self) {
         let mut stage = self.lifecycle.stage();
         let running = async {
             let _ = stage.wait_for(|stage| *stage >= Stage::Running).await;
-            let me = self.context.node_id;
-            self.publishing.wait_for(|image| image.is_active(me)).await;
+            let (life, me) = (&self.lifecycle, self.context.node_id);
+            self.publishing.wait_for(|image| life.is_active_in(image, me)).await;
         };
         self.control.block_on(running);
     }
@@ -216,6 +223,7 @@ impl Node {
     /// Stops in order: leadership goes, requests finish, logs are flushed and closed.
     pub fn stop(self) {
         info!("shutting down");
+        self.context.accepting.store(false, Ordering::Release);
         self.guard.abort();
         self.control.block_on(async {
             self.lifecycle.stop(LEAVE).await;

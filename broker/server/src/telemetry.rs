@@ -22,6 +22,7 @@ const AT_A_TIME: usize = 1;
 pub struct ClientTelemetry {
     state: Mutex<Telemetry>,
     turns: Arc<Semaphore>,
+    texts: tokio::sync::Mutex<()>,
     max_bytes: i32,
 }
 
@@ -32,6 +33,7 @@ impl ClientTelemetry {
         Self {
             state: Mutex::default(),
             turns: Arc::new(Semaphore::new(AT_A_TIME)),
+            texts: tokio::sync::Mutex::default(),
             max_bytes: config.get(keys::TELEMETRY_MAX_BYTES),
         }
     }
@@ -125,6 +127,11 @@ impl ClientTelemetry {
     /// A connection ended that had to do with telemetry.
     pub(crate) fn disconnected(&self, connection: u64) {
         self.state.lock().disconnected(connection);
+    }
+
+    /// The turn to make a text of all values, which can take much memory.
+    pub(crate) async fn text_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.texts.lock().await
     }
 
     /// The last values of all instances that are alive.

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::duplex::{Duplex, DuplexPeer, duplex};
-use crate::registry::{Clock, Registry};
+use crate::registry::{Clock, ReapLimits, Registry};
 
 /// Answers by the frame's first byte: `e` at once, `w` and `x` (exclusive) when released, `n` never,
 /// `c` closes, `b` with a megabyte, `m` mutes.
@@ -39,8 +39,8 @@ impl Service for Toy {
     fn call(&mut self, frame: Bytes) -> Outcome {
         self.seen.lock().unwrap().push(frame.clone());
         match frame.first() {
-            Some(b'w') => Outcome::Pending(self.wait(&frame)),
-            Some(b'x') => Outcome::Exclusive(self.wait(&frame)),
+            Some(b'w') => Outcome::Pending { reply: self.wait(&frame), holds: frame.len() },
+            Some(b'x') => Outcome::Exclusive { reply: self.wait(&frame), holds: 0 },
             Some(b'n') => Outcome::NoResponse,
             Some(b'c') => Outcome::Close("as asked".into()),
             Some(b'b') => Outcome::Ready(Response::bytes(vec![b'b'; 1 << 20])),
@@ -56,22 +56,30 @@ impl Service for Toy {
 struct Rig {
     toy: Toy,
     far: DuplexPeer,
+    registry: Arc<Registry>,
     shared: Arc<Shared>,
     stats: Arc<NetStats>,
     limits: Arc<ConnectionLimits>,
     task: JoinHandle<End>,
 }
 
+/// Room for waiting requests, in bytes.
+const ROOM: u64 = 1 << 20;
+
 fn start(capacity: usize, memory: u64) -> Rig {
     let (near, far): (Duplex, _) = duplex(capacity);
-    let shared = Registry::new().open(&Clock::new());
+    let registry = Registry::new();
+    let shared = registry.open(&Arc::from("A"), &Clock::new());
     let toy = Toy::default();
     let stats = Arc::new(NetStats::default());
-    let memory = MemoryPool::new(memory);
-    let limits = Arc::new(ConnectionLimits { max_frame: AtomicU32::new(10 << 20), memory });
+    let limits = Arc::new(ConnectionLimits {
+        max_frame: AtomicU32::new(10 << 20),
+        memory: MemoryPool::new(memory),
+        waiting: WaitingRoom::new(ROOM),
+    });
     let (l, s) = (Arc::clone(&limits), Arc::clone(&stats));
     let task = tokio::spawn(Connection::new(near, toy.clone(), Arc::clone(&shared), l, s));
-    Rig { toy, far, shared, stats, limits, task }
+    Rig { toy, far, registry, shared, stats, limits, task }
 }
 
 impl Rig {
@@ -184,18 +192,49 @@ async fn requests_in_flight_are_bounded_and_go_on_when_answered() {
 }
 
 #[tokio::test]
-async fn memory_in_flight_is_bounded_over_connections() {
-    let one = start(1 << 20, 10_000);
-    let body = format!("w{}", "z".repeat(20_000));
-    one.ask(&body).await;
+async fn a_waiting_request_gives_its_frame_back_and_others_are_read() {
+    let rig = start(1 << 20, 10_000);
+    let body = format!("w{}", "z".repeat(300_000));
+    rig.ask(&body).await;
     settle().await;
-    assert_eq!(one.limits.memory.used(), body.len() as u64);
-    one.ask("e2").await;
+    assert_eq!(rig.limits.memory.used(), 0, "the frame is gone");
+    assert!(rig.limits.waiting.used() >= body.len() as u64, "what it keeps is counted");
+    let second = format!("e{}", "z".repeat(300_000));
+    rig.ask(&second).await;
     settle().await;
-    assert_eq!(one.toy.seen(), 1, "nothing is read while memory is short");
-    one.toy.release(&body);
-    assert_eq!(one.answer().await, body);
-    assert_eq!(one.answer().await, "e2");
+    assert_eq!(rig.toy.seen(), 2, "a long poll stops nobody");
+    rig.toy.release(&body);
+    assert_eq!(rig.answer().await, body);
+    assert_eq!(rig.answer().await, second);
+    assert_eq!(rig.limits.waiting.used(), 0);
+}
+
+#[tokio::test]
+async fn whoever_waits_with_more_than_its_share_is_closed() {
+    let rig = start(1 << 20, 1 << 20);
+    let body = format!("w{}", "z".repeat(700_000));
+    rig.ask(&body).await;
+    rig.ask(&format!("{body}2")).await;
+    let end = rig.task.await.unwrap();
+    assert!(matches!(end, End::NoRoom(_)), "{end}");
+    assert_eq!(rig.limits.waiting.used(), 0);
+}
+
+#[tokio::test]
+async fn large_frames_wait_for_memory_and_are_not_blamed_for_it() {
+    let rig = start(1 << 20, 10_000);
+    let taken = rig.limits.memory.charge(20_000);
+    rig.ask("e1").await;
+    assert_eq!(rig.answer().await, "e1", "what is small needs no place");
+    let body = format!("e{}", "z".repeat(600_000));
+    rig.ask(&body).await;
+    settle().await;
+    assert_eq!(rig.toy.seen(), 1);
+    let limits = ReapLimits { idle_ms: Some(60_000), stalled_ms: Some(10_000) };
+    assert_eq!(rig.registry.reap(1 << 40, limits), 0, "nobody reads it: it is not idle");
+    drop(taken);
+    assert_eq!(rig.answer().await, body);
+    assert_eq!(rig.registry.reap(1 << 40, limits), 1, "now it is");
 }
 
 #[tokio::test]
@@ -226,8 +265,8 @@ async fn kill_and_drain() {
     let rig = start(1 << 20, 1 << 20);
     rig.ask("w1").await;
     settle().await;
-    rig.shared.kill();
-    assert!(matches!(rig.task.await.unwrap(), End::Killed));
+    rig.shared.kill(Why::Idle);
+    assert!(matches!(rig.task.await.unwrap(), End::Killed(Why::Idle)));
 
     let rig = start(1 << 20, 1 << 20);
     rig.ask("w1").await;
@@ -243,14 +282,52 @@ async fn kill_and_drain() {
 }
 
 #[tokio::test]
+async fn a_peer_that_sends_nothing_more_gets_all_its_answers() {
+    let rig = start(1 << 20, 1 << 20);
+    for body in ["w1", "e2", "w3"] {
+        rig.ask(body).await;
+    }
+    rig.far.send(&[0, 0, 0]).await.unwrap();
+    rig.far.finish();
+    settle().await;
+    rig.toy.release("w3");
+    rig.toy.release("w1");
+    for body in ["w1", "e2", "w3"] {
+        assert_eq!(rig.answer().await, body);
+    }
+    assert!(matches!(rig.task.await.unwrap(), End::Peer));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_leaves_ends_it_and_drops_what_waits() {
     let rig = start(1 << 20, 1 << 20);
+    let start = tokio::time::Instant::now();
     rig.ask("w1").await;
     settle().await;
     rig.far.finish();
     assert!(matches!(rig.task.await.unwrap(), End::Peer));
+    assert_eq!(start.elapsed(), LINGER);
     let waiting = rig.toy.waiting.lock().unwrap();
     assert!(waiting.values().all(oneshot::Sender::is_closed));
+}
+
+#[tokio::test]
+async fn a_peer_that_left_without_waiting_ends_it_at_once() {
+    let rig = start(1 << 20, 1 << 20);
+    rig.ask("e1").await;
+    assert_eq!(rig.answer().await, "e1");
+    rig.far.finish();
+    assert!(matches!(rig.task.await.unwrap(), End::Peer));
+
+    let rig = start(1 << 20, 1 << 20);
+    rig.ask("w1").await;
+    settle().await;
+    drop(rig.far);
+    settle().await;
+    let name = Bytes::from_static(b"w1");
+    let sender = rig.toy.waiting.lock().unwrap().remove(&name).unwrap();
+    let _ = sender.send(Reply::Response(Response::bytes(name)));
+    assert!(matches!(rig.task.await.unwrap(), End::Io(_)), "its answer cannot be told");
 }
 
 #[tokio::test(start_paused = true)]
@@ -264,19 +341,4 @@ async fn a_muted_connection_is_not_read_until_the_time_is_over() {
     assert_eq!(rig.toy.seen(), 1);
     assert_eq!(rig.answer().await, "e2");
     assert_eq!(start.elapsed().as_secs(), 5);
-}
-
-#[test]
-fn idle_and_stalled_connections_are_reaped_and_waiting_ones_are_not() {
-    let (registry, clock) = (Registry::new(), Clock::new());
-    let idle = registry.open(&clock);
-    let waits = registry.open(&clock);
-    waits.set_busy(1, Partial::None);
-    let half = registry.open(&clock);
-    half.set_busy(0, Partial::Some);
-    assert_eq!(registry.reap(50, Some(100), Some(60)), 0);
-    assert_eq!(registry.reap(70, Some(100), Some(60)), 1);
-    assert!(half.killed());
-    assert_eq!(registry.reap(100, Some(100), None), 1);
-    assert!(idle.killed() && !waits.killed());
 }

@@ -18,6 +18,16 @@ fn is_software(text: &str) -> bool {
     edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inner)
 }
 
+/// Most bytes that a connection keeps of the name and of the version of its client's software.
+const MOST_KEPT: usize = 256;
+
+/// The beginning of a name or version, which is ASCII.
+fn kept(mut text: String) -> String {
+    text.truncate(MOST_KEPT);
+    text.shrink_to_fit();
+    text
+}
+
 /// Answers ApiVersions.
 pub fn handle(call: Call, request: ApiVersionsRequest) -> Answer<ApiVersionsResponse> {
     if call.version >= 3
@@ -30,8 +40,8 @@ pub fn handle(call: Call, request: ApiVersionsRequest) -> Answer<ApiVersionsResp
     if call.version >= 3 {
         // What a client says again is no other than before.
         let _ = call.session.software.set(Software {
-            name: request.client_software_name,
-            version: request.client_software_version,
+            name: kept(request.client_software_name),
+            version: kept(request.client_software_version),
         });
     }
 
@@ -97,6 +107,13 @@ fn keys(call: &Call) -> Vec<ApiVersion> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_keeps_little() {
+        assert_eq!(kept("4.3.1".into()), "4.3.1");
+        let long = kept("x".repeat(1 << 20));
+        assert_eq!((long.len(), long.capacity()), (MOST_KEPT, MOST_KEPT));
+    }
 
     #[test]
     fn names_of_software() {

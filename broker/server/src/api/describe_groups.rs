@@ -1,6 +1,6 @@
 //! DescribeGroups: state and members of classic groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_coordinator::{Reply, Request};
 use ottla_wire::ErrorCode;
@@ -12,8 +12,10 @@ use crate::answer::Answer;
 use crate::api::{groups, operations};
 use crate::call::Call;
 
-/// Answers DescribeGroups, in the order asked.
-pub fn handle(call: Call, request: DescribeGroupsRequest) -> Answer<DescribeGroupsResponse> {
+/// Answers DescribeGroups, in the order asked, each group once: a name is short and an answer long.
+pub fn handle(call: Call, mut request: DescribeGroupsRequest) -> Answer<DescribeGroupsResponse> {
+    let mut seen = BTreeSet::new();
+    request.groups.retain(|name| seen.insert(name.clone()));
     let order = request.groups.clone();
     let (asked, failed) = groups::by_shard(&call, request.groups, Request::DescribeGroups);
     let allowed = operations::asked(request.include_authorized_operations, operations::GROUP);

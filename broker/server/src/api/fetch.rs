@@ -22,7 +22,7 @@ use ottla_wire::{ErrorCode, Records};
 mod session;
 
 use self::session::Round;
-use crate::answer::{Answer, Filled};
+use crate::answer::{Answer, Filled, Holds};
 use crate::call::Call;
 use crate::files::slice;
 
@@ -32,6 +32,9 @@ const IDS_SINCE: i16 = 13;
 const ZSTD_SINCE: i16 = 10;
 /// Since this version the answer may name the leaders' addresses.
 const ENDPOINTS_SINCE: i16 = 16;
+
+/// What a waiting request keeps for each of its partitions, about, in bytes.
+const HELD_A_PARTITION: usize = 256;
 
 /// One partition of a request, resolved.
 struct Wanted {
@@ -65,10 +68,14 @@ pub fn handle(call: Call, request: FetchRequest) -> Answer<FetchResponse> {
     let reader = params.reader;
     match ottla_engine::fetch(&call.context.core, params, items) {
         Fetch::Ready(found) => Answer::Now(compose(&call, round, wanted, found, reader)),
-        Fetch::Parked(parked) => Answer::Later(Box::pin(async move {
-            let found = parked.await;
-            compose(&call, round, wanted, found, reader)
-        })),
+        Fetch::Parked(parked) => {
+            let holds = Holds::Bytes(wanted.len() * HELD_A_PARTITION);
+            let later = async move {
+                let found = parked.await;
+                compose(&call, round, wanted, found, reader)
+            };
+            Answer::Later(Box::pin(later), holds)
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use ottla_wire::record::{
 use ottla_wire::{ErrorCode, Records};
 use tracing::debug;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Holds};
 use crate::api::topics;
 use crate::call::Call;
 
@@ -76,14 +76,24 @@ pub fn handle(call: Call, request: ProduceRequest) -> Answer<ProduceResponse> {
         return response.into();
     }
     let timeout = std::time::Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-    Answer::later(acknowledge(response, waiting, timeout))
+    // The records are in the log; what is kept is the answer.
+    let partitions: usize = response.responses.iter().map(|t| t.partition_responses.len()).sum();
+    let holds = Holds::Bytes(partitions * size_of::<PartitionProduceResponse>() * 2);
+    Answer::later_holding(holds, acknowledge(response, waiting, timeout))
 }
 
 /// A client that wants no answer is told of errors by the end of its connection, as Kafka does.
 fn silent(response: &ProduceResponse) -> Answer<ProduceResponse> {
-    let mut all = response.responses.iter().flat_map(|t| &t.partition_responses);
-    match all.find(|p| p.error_code != ErrorCode::NONE) {
-        Some(p) => Answer::Close(format!("produce with acks=0 failed: {}", p.error_code)),
+    let topics = response.responses.iter();
+    let mut all = topics.flat_map(|t| t.partition_responses.iter().map(move |p| (t, p)));
+    match all.find(|(_, p)| p.error_code != ErrorCode::NONE) {
+        Some((topic, PartitionProduceResponse { index, error_code, .. })) => {
+            let name = match topic.name.as_str() {
+                "" => topic.topic_id.to_string(),
+                name => name.to_owned(),
+            };
+            Answer::Close(format!("Produce with acks=0 to {name:?}-{index} failed: {error_code}"))
+        }
         None => Answer::Silent,
     }
 }

@@ -10,18 +10,10 @@ use ottla_log::dir::LogDir as Files;
 use ottla_log::disk::Disk;
 use ottla_quorum::directories::{self, NodeDirectories};
 use ottla_wire::Uuid;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing::error;
 
 use super::StartError;
-
-/// The share of the process's file descriptors that logs may hold open; the rest is for
-/// connections.
-const SHARE_OF_FILES: u64 = 2;
-
-/// Open files of logs where the system tells no limit.
-const DEFAULT_FILES: usize = 1024;
 
 /// Checks that the directories are this node's.
 pub(super) fn identify(
@@ -37,14 +29,16 @@ pub(super) fn identify(
     Ok(directories::open(disk, &log_dirs, metadata_dir, node_id, &mut new_id, &date)?)
 }
 
-/// Opens the log directories that can be read. Those that fail later are told by the receiver.
+/// Opens the log directories that can be read, whose logs may hold `open_files` open. Those that fail
+/// later are told by the receiver.
 pub(super) fn open(
     disk: &Arc<dyn Disk>,
     config: &BrokerConfig,
     found: &NodeDirectories,
+    open_files: usize,
 ) -> Result<(LogDirs, UnboundedReceiver<Uuid>), StartError> {
     let (failures, failed) = unbounded_channel();
-    let cache = FileCache::new(Arc::clone(disk), open_files());
+    let cache = FileCache::new(Arc::clone(disk), open_files);
     let (mut dirs, mut unreadable) = (Vec::new(), found.offline.clone());
     for path in config.log_dirs().iter().map(Path::new) {
         let Some(id) = found.online.get(path) else { continue };
@@ -63,14 +57,4 @@ pub(super) fn open(
         error!(dir = %path.display(), "log directory cannot be read; going on without it");
     }
     Ok((LogDirs::new(dirs).with_unreadable(unreadable), failed))
-}
-
-/// How many files of logs may be open: a share of what the process may open at most.
-fn open_files() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // A process may go up to its hard limit; where it may not, it goes on with what it has.
-    let _ = setrlimit(Resource::Nofile, most);
-    let share = getrlimit(Resource::Nofile).current.map(|n| n / SHARE_OF_FILES);
-    share.map_or(DEFAULT_FILES, |n| usize::try_from(n).unwrap_or(usize::MAX))
 }

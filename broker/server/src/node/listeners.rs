@@ -2,11 +2,12 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ottla_config::{BrokerConfig, Listener as Configured, keys};
 use ottla_engine::LogDirs;
 use ottla_metadata::features;
-use ottla_net::{ListenError, ListenerConfig, Net};
+use ottla_net::{ListenError, ListenerConfig, Listening, Net};
 use ottla_quorum::directories::NodeDirectories;
 use ottla_wire::Uuid;
 use ottla_wire::api::Listener as Kind;
@@ -30,19 +31,36 @@ pub struct Bound {
     pub address: SocketAddr,
 }
 
-/// Starts the network's threads.
-pub(super) fn start(config: &BrokerConfig) -> Result<Net, StartError> {
-    Ok(Net::start(settings::net(config))?)
+/// Starts the network's threads; the process has file descriptors for so many connections.
+pub(super) fn start(config: &BrokerConfig, connections: u32) -> Result<Net, StartError> {
+    Ok(Net::start(settings::net(config, connections))?)
 }
 
-/// Opens all listeners.
+/// The listeners for clients and brokers, whose connections wait in the system's queue.
+#[derive(Debug, Default)]
+pub(super) struct Held(Vec<Listening>);
+
+impl Held {
+    /// Lets their connections in.
+    pub(super) fn serve(self, net: &Net, context: &Arc<Context>) -> Result<(), StartError> {
+        for listening in self.0 {
+            net.serve(listening, Opener { context: Arc::clone(context), kind: Kind::Broker })?;
+        }
+        context.accepting.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Opens all listeners. Those for controllers are served from now on; those for clients and brokers
+/// are held until metadata knows of this life of the broker, since what clients are told before is
+/// not so.
 pub(super) fn open(
     net: &Net,
     config: &BrokerConfig,
     context: &Arc<Context>,
-) -> Result<Vec<Bound>, StartError> {
+) -> Result<(Vec<Bound>, Held), StartError> {
     let buffer = |n: i32| usize::try_from(n).ok();
-    let mut all = Vec::new();
+    let (mut all, mut held) = (Vec::new(), Held::default());
     for listener in &config.listeners().all {
         let kind = if config.listeners().controller.contains(&listener.name) {
             Kind::Controller
@@ -55,11 +73,17 @@ pub(super) fn open(
             receive_buffer: buffer(config.get(keys::SOCKET_RECEIVE_BUFFER_BYTES)),
             ..ListenerConfig::new(listener.name.as_str(), resolve(listener)?)
         };
-        let opener = Opener { context: Arc::clone(context), kind };
-        let address = net.listen(asked, opener)?;
+        let listening = Listening::bind(asked)?;
+        let address = listening.address();
+        match kind {
+            Kind::Broker => held.0.push(listening),
+            Kind::Controller => {
+                net.serve(listening, Opener { context: Arc::clone(context), kind })?;
+            }
+        }
         all.push(Bound { name: listener.name.as_str().to_owned(), kind, address });
     }
-    Ok(all)
+    Ok((all, held))
 }
 
 /// Where a listener is to be; an empty host is every interface.

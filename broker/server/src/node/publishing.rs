@@ -9,12 +9,12 @@ use ottla_config::{BrokerConfig, DynamicLayers, keys};
 use ottla_controller::Settings as ControllerSettings;
 use ottla_engine::{Assignments, Housekeeping, LogDirs, Publisher};
 use ottla_metadata::{ConfigResource, Delta, Image, ResourceType};
-use ottla_net::{ConnectionLimits, ConnectionQuota};
+use ottla_net::ConnectionQuota;
 use ottla_quorum::{Quorum, QuorumError, Role, Updates};
 use ottla_wire::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{StartError, settings};
 use crate::context::Context;
@@ -34,7 +34,7 @@ pub(super) struct Start {
     pub(super) assignments: Arc<Assignments>,
 }
 
-type NetHandles = Mutex<Option<(Arc<ConnectionLimits>, Arc<ConnectionQuota>)>>;
+type NetHandles = Mutex<Option<(Arc<ConnectionQuota>, u32)>>;
 
 /// The publishing thread, and what others see of it.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ impl Publishing {
         let context = Arc::clone(&start.context);
         let theirs = Arc::clone(&net);
         let thread = std::thread::Builder::new().name("publish".into()).spawn(move || {
+            let _fatal = Fatal;
             let runtime = start.context.control.clone();
             // The starter waits for what is sent.
             match Work::load(start, theirs) {
@@ -94,8 +95,9 @@ impl Publishing {
     }
 
     /// Lets limits that change at run time reach the network.
-    pub(super) fn set_net(&self, limits: Arc<ConnectionLimits>, quota: Arc<ConnectionQuota>) {
-        *self.net.lock() = Some((limits, quota));
+    /// The process has file descriptors for so many connections.
+    pub(super) fn set_net(&self, quota: Arc<ConnectionQuota>, connections: u32) {
+        *self.net.lock() = Some((quota, connections));
     }
 
     /// Waits until the published image is as asked.
@@ -115,6 +117,19 @@ impl Publishing {
             Ok(Some(housekeeping)) => housekeeping.shut_down(broker_epoch),
             Ok(None) => {}
             Err(_) => warn!("the publishing thread had panicked"),
+        }
+    }
+}
+
+/// Ends the process when the thread panics: a node that takes in nothing more looks well, and
+/// serves from metadata that is not so.
+struct Fatal;
+
+impl Drop for Fatal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!("the publishing thread panicked, and with it the node ends");
+            std::process::exit(1);
         }
     }
 }
@@ -218,8 +233,8 @@ impl Work {
         self.context.groups.configure(&config);
         let cluster_id = &self.context.cluster_id;
         self.settings.send_replace(ControllerSettings::from_broker(&config, cluster_id));
-        if let Some((_, quota)) = &*self.net.lock() {
-            quota.set(settings::quota(&config));
+        if let Some((quota, connections)) = &*self.net.lock() {
+            quota.set(settings::quota(&config, *connections));
         }
     }
 

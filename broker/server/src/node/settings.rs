@@ -1,11 +1,13 @@
 //! From the node's configuration to what its parts are started with.
 
+use std::net::{IpAddr, ToSocketAddrs};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ottla_config::{BrokerConfig, Roles, keys};
 use ottla_net::{NetConfig, QuotaSettings};
 use ottla_quorum::{Endpoint, KraftVersions, Member, NodeKey, Voter};
 use ottla_wire::Uuid;
+use tracing::warn;
 
 use super::StartError;
 
@@ -29,6 +31,13 @@ pub(super) fn check_supported(config: &BrokerConfig) -> Result<(), StartError> {
     if config.voters().len() > 1 {
         return Err(StartError::Unsupported(
             "controller.quorum.voters names several nodes: this version runs one combined node"
+                .into(),
+        ));
+    }
+    if !config.get(keys::AUTHORIZER_CLASS_NAME).is_empty() {
+        return Err(StartError::Unsupported(
+            "authorizer.class.name is set: this version authorizes nobody, and would let everyone \
+             do everything"
                 .into(),
         ));
     }
@@ -66,20 +75,20 @@ pub(super) fn voters(config: &BrokerConfig, me: NodeKey) -> Vec<Voter> {
     config.voters().iter().map(voter).collect()
 }
 
-/// The network's settings.
-pub(super) fn net(config: &BrokerConfig) -> NetConfig {
+/// The network's settings; the process has file descriptors for so many connections.
+pub(super) fn net(config: &BrokerConfig, connections: u32) -> NetConfig {
     let memory = u64::try_from(config.get(keys::QUEUED_MAX_REQUEST_BYTES)).ok();
     NetConfig {
         max_frame: u32::try_from(config.get(keys::SOCKET_REQUEST_MAX_BYTES)).unwrap_or(u32::MAX),
         request_memory: memory.filter(|m| *m > 0).unwrap_or(REQUEST_MEMORY),
         max_idle_ms: u64::try_from(config.get(keys::CONNECTIONS_MAX_IDLE_MS)).ok(),
-        quota: quota(config),
+        quota: quota(config, connections),
         ..NetConfig::default()
     }
 }
 
-/// The limits on connections.
-pub(super) fn quota(config: &BrokerConfig) -> QuotaSettings {
+/// The limits on connections; the process has file descriptors for so many.
+pub(super) fn quota(config: &BrokerConfig, connections: u32) -> QuotaSettings {
     let limit = |n: i32| u32::try_from(n).unwrap_or(u32::MAX);
     let of_listeners = |key: &str| {
         let all = config.listeners().all.iter();
@@ -89,17 +98,37 @@ pub(super) fn quota(config: &BrokerConfig) -> QuotaSettings {
         });
         own.collect()
     };
-    let overrides = config.get(keys::MAX_CONNECTIONS_PER_IP_OVERRIDES);
-    let entry = |entry: &str| {
-        let (host, limit) = entry.trim().rsplit_once(':')?;
-        Some((host.parse().ok()?, limit.trim().parse().ok()?))
-    };
+    let overrides = config.connections_per_ip_overrides();
+    let listeners = config.listeners();
+    let inter_broker = &listeners.inter_broker;
+    let for_others = listeners
+        .all
+        .iter()
+        .any(|l| l.name != *inter_broker && !listeners.controller.contains(&l.name));
     QuotaSettings {
         max: limit(config.get(keys::MAX_CONNECTIONS)),
+        most: connections,
+        protected: for_others.then(|| inter_broker.as_str().to_owned()),
+        apart: listeners.controller.iter().map(|name| name.as_str().to_owned()).collect(),
         per_ip: limit(config.get(keys::MAX_CONNECTIONS_PER_IP)),
-        ip_overrides: overrides.split(',').filter_map(entry).collect(),
+        ip_overrides: overrides
+            .iter()
+            .flat_map(|(host, most)| addresses(host).into_iter().map(|ip| (ip, limit(*most))))
+            .collect(),
         listeners: of_listeners("max.connections"),
         creation_rate: limit(config.get(keys::MAX_CONNECTION_CREATION_RATE)),
         listener_rates: of_listeners("max.connection.creation.rate"),
+    }
+}
+
+/// The addresses of a host that connections are counted for.
+fn addresses(host: &str) -> Vec<IpAddr> {
+    match (host, 0).to_socket_addrs() {
+        Ok(found) => found.map(|address| address.ip().to_canonical()).collect(),
+        Err(error) => {
+            let key = keys::MAX_CONNECTIONS_PER_IP_OVERRIDES.name();
+            warn!(host, %error, "{key} names a host that has no address");
+            Vec::new()
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The part of a Fetch that has to do with its session.
 
+use std::collections::BTreeMap;
+
 use ottla_engine::SharedSession;
 use ottla_replica::session::{
     Answer, FetchPartition as Asked, FetchSession, Key, NO_SESSION, Naming, News, Owner,
@@ -125,6 +127,29 @@ fn named(version: i16, request: &FetchRequest) -> Vec<(Key, Asked)> {
             (Key { topic: name.clone(), partition: p.partition }, asked)
         }));
     }
+    once(all)
+}
+
+/// Each partition once, in its first place, with what was asked of it last, as Kafka reads it.
+fn once(mut all: Vec<(Key, Asked)>) -> Vec<(Key, Asked)> {
+    if all.len() < 2 {
+        return all;
+    }
+    let mut places: BTreeMap<Key, (usize, Asked)> = BTreeMap::new();
+    for (place, (key, asked)) in all.iter().enumerate() {
+        let known = places.entry(key.clone()).or_insert((place, *asked));
+        known.1 = *asked;
+    }
+    if places.len() == all.len() {
+        return all;
+    }
+    let mut place = 0;
+    all.retain_mut(|(key, asked)| {
+        let (first, last) = places.get(key).copied().unwrap_or((place, *asked));
+        *asked = last;
+        place += 1;
+        first == place - 1
+    });
     all
 }
 
@@ -135,4 +160,25 @@ fn forgotten(version: i16, request: &FetchRequest) -> Vec<Key> {
         t.partitions.iter().map(key).collect::<Vec<_>>()
     };
     request.forgotten_topics_data.iter().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_replica::session::Topic;
+
+    use super::*;
+
+    #[test]
+    fn a_partition_that_is_named_again_is_read_once() {
+        let key = |partition| Key { topic: Topic::Name("t".into()), partition };
+        let asked = |fetch_offset| Asked {
+            fetch_offset,
+            max_bytes: 1,
+            current_leader_epoch: -1,
+            last_fetched_epoch: -1,
+            log_start_offset: -1,
+        };
+        let all = vec![(key(1), asked(1)), (key(0), asked(2)), (key(1), asked(3))];
+        assert_eq!(once(all), [(key(1), asked(3)), (key(0), asked(2))]);
+    }
 }
