@@ -67,7 +67,7 @@ impl Machine for Controller {
             Err(why) => (Vec::new(), reply.map(|_| Reply::Failed(refusal(why)))),
         };
         let replies = reply.map(|reply| (ticket, reply)).into_iter().collect();
-        Decision { records, replies, effects: Vec::new(), wake_at }
+        Decision { records, replies, wake_at, ..Decision::default() }
     }
 
     fn apply(state: &mut State, record: &MetadataRecord) {

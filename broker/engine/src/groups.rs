@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ottla_config::{BrokerConfig, keys};
 use ottla_coordinator::group::{Producer, TxnMarker, TxnOutcome};
-use ottla_coordinator::{Command, Effect, GroupMachine, GroupRecord, GroupSettings, Request, hash};
+use ottla_coordinator::{
+    Command, Effect, GroupMachine, GroupRecord, GroupSettings, GroupWaits, Request, hash,
+};
 use ottla_wire::ErrorCode;
 use ottla_wire::record::{BatchHeader, Compression, EndTxnMarker, Record, TransactionResult};
 use parking_lot::RwLock;
@@ -15,7 +17,7 @@ use crate::core::Core;
 use crate::ids::PartitionId;
 use crate::partition::Partition;
 use crate::publish::RoleListener;
-use crate::shard::{Coordinator, KeyValue, Shard, Shards};
+use crate::shard::{Coordinator, KeyValue, Linger, Shard, Shards};
 
 /// The topic that groups and their offsets live in.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -26,6 +28,8 @@ pub struct GroupShell {
     settings: RwLock<GroupSettings>,
     /// `offsets.topic.compression.codec`, which a restart alone changes.
     compression: Compression,
+    /// `group.coordinator.append.linger.ms`, likewise.
+    linger: Linger,
     /// Rebalances that were completed.
     pub rebalances: AtomicU64,
     /// Offsets committed.
@@ -73,6 +77,14 @@ impl Coordinator for GroupMachine {
         shell.compression
     }
 
+    fn set_max_batch_bytes(waits: &mut GroupWaits, bytes: usize) {
+        waits.set_max_batch_bytes(bytes);
+    }
+
+    fn linger(shell: &GroupShell) -> Linger {
+        shell.linger
+    }
+
     fn tick() -> Command {
         Command::internal(Request::Tick)
     }
@@ -102,6 +114,7 @@ impl Groups {
         let codec = config.get(keys::OFFSETS_TOPIC_COMPRESSION_CODEC);
         let shell = GroupShell {
             settings: RwLock::new(settings(config)),
+            linger: Linger::from_config(config.get(keys::GROUP_COORDINATOR_APPEND_LINGER_MS)),
             // The catalog allows no number that is none.
             compression: u8::try_from(codec)
                 .ok()

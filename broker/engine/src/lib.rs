@@ -53,6 +53,6 @@ pub use publish::{Assignment, LoadSummary, Published, Publisher, RoleListener};
 pub use replicas::Replicas;
 pub use sessions::{FetchSessions, SharedSession};
 pub use settings::{TopicSettings, log_settings};
-pub use shard::{Coordinator, KeyValue, Outcome, Shard, Shards, Submitted};
+pub use shard::{Coordinator, KeyValue, Linger, Outcome, Shard, Shards, Submitted};
 pub use timers::{Deadline, Timers};
 pub use wait::{AckResult, AckWait, Reader};

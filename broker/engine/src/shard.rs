@@ -1,10 +1,12 @@
 //! Runs a coordinator's machine over one partition: decide, append, apply, reply.
 //!
 //! A command is decided on the thread that brings it, under the shard's lock, and its records go
-//! through the same door as a Produce. Replies leave when everything appended before them is
-//! committed; on a partition with one replica that is at once. When an append fails, or leadership
-//! goes, the machine is dropped and every request without a reply is told so.
+//! through the same door as a Produce. Records of commands that wait for the lock together share a
+//! batch. Replies leave when everything appended before them is committed; on a partition with one
+//! replica that is at once. When an append fails, or leadership goes, the machine is dropped and
+//! every request without a reply is told so.
 
+mod batch;
 mod load;
 mod shards;
 
@@ -12,14 +14,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
-use ottla_log::log::AppendBatch;
-use ottla_machine::{Decision, Machine, Mono, Ticket};
+use ottla_machine::{Machine, Mono, Ticket};
 use ottla_wire::ErrorCode;
-use ottla_wire::record::{BatchBuilder, BatchHeader, Compression, Record};
+use ottla_wire::record::{BatchHeader, Compression, Record};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -29,6 +31,9 @@ use crate::core::Core;
 use crate::partition::{Ack, AppendHow, Partition};
 use crate::timers::Deadline;
 
+use batch::{Due, Open};
+
+pub use batch::Linger;
 pub use shards::Shards;
 
 /// A record's key and value, as the log holds them.
@@ -62,8 +67,15 @@ pub trait Coordinator:
     /// What tells the machine that time has passed.
     fn tick() -> Self::Command;
 
+    /// Tells the machine how many bytes a batch may have. What one decision writes must fit that,
+    /// but for a single record that is larger by itself; see [`ottla_machine::Decision::again`].
+    fn set_max_batch_bytes(waits: &mut Self::Waits, bytes: usize);
+
     /// The codec of the batches that are written.
     fn compression(shell: &Self::Shell) -> Compression;
+
+    /// How long records are gathered.
+    fn linger(shell: &Self::Shell) -> Linger;
 
     /// What the shell is asked to do, once the records are committed.
     fn effect(shell: &Self::Shell, effect: Self::Effect);
@@ -80,6 +92,8 @@ pub struct Shard<M: Coordinator> {
     epoch: i32,
     core: Arc<Core>,
     runtime: Handle,
+    /// How many threads are about to take the lock with a command.
+    coming: AtomicUsize,
     inner: Mutex<Inner<M>>,
     me: Weak<Self>,
 }
@@ -92,7 +106,9 @@ struct Inner<M: Coordinator> {
     next_ticket: u64,
     /// When the machine wants a tick.
     alarm: Option<Deadline>,
-    /// What is not committed yet, oldest first; its replies wait.
+    /// What is decided and applied, but not appended yet.
+    open: Option<Open<M>>,
+    /// How many appends are not committed yet; their replies wait.
     uncommitted: usize,
     /// The last record's offset, of all that was appended.
     appended: i64,
@@ -121,6 +137,7 @@ impl<M: Coordinator> Shard<M> {
             waiting: BTreeMap::new(),
             next_ticket: 0,
             alarm: None,
+            open: None,
             uncommitted: 0,
             appended: partition.log().end_offset() - 1,
             dropped: false,
@@ -131,6 +148,7 @@ impl<M: Coordinator> Shard<M> {
             epoch,
             core,
             runtime,
+            coming: AtomicUsize::new(0),
             inner: Mutex::new(inner),
             me: me.clone(),
         });
@@ -143,68 +161,135 @@ impl<M: Coordinator> Shard<M> {
 
     /// Brings a command to the machine.
     pub fn submit(&self, command: M::Command) -> Submitted<M> {
+        // Whoever holds the lock sees that more is to come, and leaves the batch to us.
+        self.coming.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.inner.lock();
+        self.coming.fetch_sub(1, Ordering::Relaxed);
         if inner.dropped {
             return Submitted::Ready(Some(Err(ErrorCode::NOT_COORDINATOR)));
         }
         inner.next_ticket += 1;
         let ticket = Ticket(inner.next_ticket);
-        let now = self.core.clock().now();
-        let Inner { state, waits, .. } = &mut *inner;
-        let mut decision = M::decide(state, waits, now, ticket, command);
-        self.set_alarm(&mut inner, decision.wake_at);
-        let ack = match self.append(&mut inner, std::mem::take(&mut decision.records)) {
-            Ok(ack) => ack,
+        let own = match self.decide(&mut inner, ticket, command) {
+            Ok(own) => own,
             Err(code) => {
                 self.drop_machine(inner);
                 return Submitted::Ready(Some(Err(code)));
             }
         };
-        self.deliver(inner, ticket, decision, ack)
+        if self.lingers(&inner) {
+            return Submitted::Waiting(inner.join_open(ticket, own));
+        }
+        let flushed = match inner.open.take() {
+            Some(open) => self.write(&mut inner, open),
+            None => self.nothing_appended(&inner).map(|ack| (ack, Vec::new())),
+        };
+        match flushed {
+            Ok((ack, earlier)) => self.deliver(inner, ticket, own, earlier, ack),
+            Err(code) => {
+                self.drop_machine(inner);
+                Submitted::Ready(Some(Err(code)))
+            }
+        }
     }
 
-    /// Appends records as one batch and applies them at once.
-    fn append(&self, inner: &mut Inner<M>, records: Vec<M::Record>) -> Result<Ack, ErrorCode> {
-        if records.is_empty() {
-            return self.nothing_appended(inner);
+    /// Has the machine decide, as often as it asks for it, and takes in what it decides. Gives what
+    /// is due when that is committed.
+    fn decide(
+        &self,
+        inner: &mut Inner<M>,
+        ticket: Ticket,
+        command: M::Command,
+    ) -> Result<Due<M>, ErrorCode> {
+        let now = self.core.clock().now();
+        let limit = self.limit();
+        let mut due = Due::default();
+        let mut next = Some(command);
+        while let Some(command) = next {
+            let Inner { state, waits, .. } = &mut *inner;
+            M::set_max_batch_bytes(waits, limit);
+            let decision = M::decide(state, waits, now, ticket, command);
+            self.set_alarm(inner, decision.wake_at);
+            self.take(inner, &decision.records, limit)?;
+            due.replies.extend(decision.replies);
+            due.effects.extend(decision.effects);
+            next = decision.again;
         }
-        let batch = match self.encode(&records) {
-            Ok(batch) => batch,
-            Err(why) => {
-                error!(shard = ?self, why, "a decision has no form in the log");
-                return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
+        Ok(due)
+    }
+
+    /// The most bytes of a batch, by the topic's settings as they are now.
+    fn limit(&self) -> usize {
+        let log = self.partition.log();
+        let settings = log.settings();
+        batch::most_bytes(settings.max_message_bytes, settings.segment_bytes)
+    }
+
+    /// Puts records into the open batch and applies them. A batch that they do not fit is written
+    /// before.
+    fn take(
+        &self,
+        inner: &mut Inner<M>,
+        records: &[M::Record],
+        limit: usize,
+    ) -> Result<(), ErrorCode> {
+        let encoded: Result<Vec<_>, _> =
+            records.iter().filter_map(|record| M::encode(record).transpose()).collect();
+        let encoded = encoded.map_err(|why| {
+            error!(shard = ?self, why, "a decision has no form in the log");
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        })?;
+        if !encoded.is_empty() {
+            let bytes = batch::bytes_of(&encoded);
+            if let Some(full) = inner.open.take_if(|open| !open.has_room(bytes, limit)) {
+                let (ack, due) = self.write(inner, full)?;
+                self.settle(inner, due, ack);
             }
-        };
-        let ack = match batch {
-            None => self.nothing_appended(inner)?,
-            Some(batch) => {
-                let how = AppendHow::coordinator(self.epoch);
-                let appended = self.partition.append(&[batch], how).map_err(|error| {
-                    warn!(shard = ?self, %error, "the coordinator's log refused an append");
-                    coordinator_code(error.code())
-                })?;
-                inner.appended = appended.last_offset;
-                appended.ack
-            }
-        };
+            let now_ms = self.core.clock().wall_ms();
+            let open = inner.open.get_or_insert_with(|| self.begin());
+            open.push(now_ms, &encoded);
+        }
         records.iter().for_each(|record| M::apply(&mut inner.state, record));
-        Ok(ack)
+        Ok(())
     }
 
-    /// One batch of all records that have a form in the log; `None` if there is none.
-    fn encode(&self, records: &[M::Record]) -> Result<Option<AppendBatch>, String> {
-        let now_ms = self.core.clock().wall_ms();
-        let mut builder = BatchBuilder::new(0).compression(M::compression(&self.shell));
-        for record in records {
-            if let Some((key, value)) = M::encode(record)? {
-                builder.append(now_ms, Some(&key), value.as_deref());
+    /// An empty batch, with those who join it or the time it waits.
+    fn begin(&self) -> Open<M> {
+        let mut open = Open::new(M::compression(&self.shell));
+        match M::linger(&self.shell) {
+            // Those that come from now on wait for the next one, or replies might never leave.
+            Linger::Adaptive => open.joining = self.coming.load(Ordering::Relaxed),
+            Linger::Ms(0) => {}
+            Linger::Ms(ms) => {
+                let waker = Waker::from(Arc::new(Overdue { shard: self.me.clone() }));
+                let at = self.core.clock().mono().plus_ms(ms);
+                open.deadline = Some(self.core.timers().at(at, waker));
             }
         }
-        if builder.count() == 0 {
-            return Ok(None);
-        }
-        let batch = builder.build().map_err(|e| e.to_string())?;
-        AppendBatch::split(&batch.bytes).map(Some).map_err(|e| e.to_string())
+        open
+    }
+
+    /// Whether the open batch is left to somebody else: one who waits for the lock, or time.
+    fn lingers(&self, inner: &Inner<M>) -> bool {
+        let Some(open) = &inner.open else { return false };
+        open.has_room(1, self.limit())
+            && (open.deadline.is_some()
+                || (open.joining > 0 && self.coming.load(Ordering::Relaxed) > 0))
+    }
+
+    /// Appends a batch. Gives what is due when it is committed.
+    fn write(&self, inner: &mut Inner<M>, open: Open<M>) -> Result<(Ack, Vec<Due<M>>), ErrorCode> {
+        let (batch, due) = open.finish().map_err(|why| {
+            error!(shard = ?self, why, "a decision has no form in the log");
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        })?;
+        let how = AppendHow::coordinator(self.epoch);
+        let appended = self.partition.append(&[batch], how).map_err(|error| {
+            warn!(shard = ?self, %error, "the coordinator's log refused an append");
+            coordinator_code(error.code())
+        })?;
+        inner.appended = appended.last_offset;
+        Ok((appended.ack, due))
     }
 
     /// When a reply may leave that rests on no record of its own: with all that came before.
@@ -222,48 +307,68 @@ impl<M: Coordinator> Shard<M> {
         &self,
         mut inner: MutexGuard<'_, Inner<M>>,
         ticket: Ticket,
-        decision: Decision<M>,
+        mut own: Due<M>,
+        mut earlier: Vec<Due<M>>,
         ack: Ack,
     ) -> Submitted<M> {
-        let Decision { mut replies, effects, .. } = decision;
-        let wait = match ack {
-            Ack::Now => {
-                let own = replies.iter().position(|(t, _)| *t == ticket);
-                let own = own.map(|at| replies.swap_remove(at).1);
-                let waiting = own.is_none().then(|| inner.wait_for(ticket));
-                inner.answer(replies);
-                drop(inner);
-                effects.into_iter().for_each(|effect| M::effect(&self.shell, effect));
-                return match waiting {
-                    None => Submitted::Ready(own.map(Ok)),
-                    Some(receiver) => Submitted::Waiting(receiver),
-                };
-            }
-            Ack::Wait(wait) => wait,
-        };
-        let receiver = inner.wait_for(ticket);
-        inner.uncommitted += 1;
-        drop(inner);
-        let Some(shard) = self.me.upgrade() else {
-            return Submitted::Ready(Some(Err(ErrorCode::NOT_COORDINATOR)));
-        };
-        self.runtime.spawn(async move {
-            let committed = wait.await;
-            shard.settled(committed.is_ok(), replies, effects);
-        });
-        Submitted::Waiting(receiver)
+        if !matches!(ack, Ack::Now) {
+            let receiver = inner.wait_for(ticket);
+            earlier.push(own);
+            self.settle(&mut inner, earlier, ack);
+            return Submitted::Waiting(receiver);
+        }
+        let at = own.replies.iter().position(|(t, _)| *t == ticket);
+        let reply = at.map(|at| own.replies.swap_remove(at).1);
+        let waiting = reply.is_none().then(|| inner.wait_for(ticket));
+        earlier.push(own);
+        self.settle(&mut inner, earlier, ack);
+        match waiting {
+            None => Submitted::Ready(reply.map(Ok)),
+            Some(receiver) => Submitted::Waiting(receiver),
+        }
     }
 
-    /// What a decision promised is committed, or never will be.
-    fn settled(&self, committed: bool, replies: Vec<(Ticket, M::Reply)>, effects: Vec<M::Effect>) {
-        let mut inner = self.inner.lock();
-        inner.uncommitted -= 1;
-        if !committed {
-            return self.drop_machine(inner);
+    /// Lets go what is due, now or when the append is committed.
+    fn settle(&self, inner: &mut Inner<M>, due: Vec<Due<M>>, ack: Ack) {
+        let wait = match ack {
+            Ack::Now => return self.let_go(inner, due),
+            Ack::Wait(wait) => wait,
+        };
+        inner.uncommitted += 1;
+        // A shard that nobody holds any more has nobody who waits.
+        let Some(shard) = self.me.upgrade() else { return };
+        self.runtime.spawn(async move {
+            let committed = wait.await;
+            let mut inner = shard.inner.lock();
+            inner.uncommitted -= 1;
+            if committed.is_ok() {
+                shard.let_go(&mut inner, due);
+            } else {
+                shard.drop_machine(inner);
+            }
+        });
+    }
+
+    /// Sends replies, and carries effects out; those are counters, and need no end of the lock.
+    fn let_go(&self, inner: &mut Inner<M>, due: Vec<Due<M>>) {
+        for Due { replies, effects } in due {
+            inner.answer(replies);
+            effects.into_iter().for_each(|effect| M::effect(&self.shell, effect));
         }
-        inner.answer(replies);
-        drop(inner);
-        effects.into_iter().for_each(|effect| M::effect(&self.shell, effect));
+    }
+
+    /// Writes the open batch if its time is over.
+    fn flush_overdue(&self) {
+        let mut inner = self.inner.lock();
+        let now = self.core.clock().mono();
+        let overdue = |open: &mut Open<M>| {
+            open.deadline.as_ref().is_some_and(|deadline| deadline.when() <= now)
+        };
+        let Some(open) = inner.open.take_if(overdue) else { return };
+        match self.write(&mut inner, open) {
+            Ok((ack, due)) => self.settle(&mut inner, due, ack),
+            Err(_) => self.drop_machine(inner),
+        }
     }
 
     fn set_alarm(&self, inner: &mut Inner<M>, wake_at: Option<Mono>) {
@@ -289,6 +394,7 @@ impl<M: Coordinator> Shard<M> {
         }
         inner.dropped = true;
         inner.alarm = None;
+        inner.open = None;
         inner.state = M::State::default();
         inner.waits = M::Waits::default();
         let waiting = std::mem::take(&mut inner.waiting);
@@ -330,6 +436,16 @@ impl<M: Coordinator> Shard<M> {
 }
 
 impl<M: Coordinator> Inner<M> {
+    /// Leaves what is due to the open batch.
+    fn join_open(&mut self, ticket: Ticket, due: Due<M>) -> oneshot::Receiver<Outcome<M>> {
+        let receiver = self.wait_for(ticket);
+        if let Some(open) = &mut self.open {
+            open.joining = open.joining.saturating_sub(1);
+            open.due.push(due);
+        }
+        receiver
+    }
+
     fn wait_for(&mut self, ticket: Ticket) -> oneshot::Receiver<Outcome<M>> {
         let (sender, receiver) = oneshot::channel();
         self.waiting.insert(ticket, sender);
@@ -357,6 +473,21 @@ impl<M: Coordinator> Wake for Alarm<M> {
         if let Some(shard) = self.shard.upgrade() {
             let core = Arc::clone(&shard.core);
             core.disk().spawn(move || shard.ring());
+        }
+    }
+}
+
+/// Rings when the open batch has lingered long enough. Like [`Alarm`], it leaves the work to the
+/// pool.
+struct Overdue<M: Coordinator> {
+    shard: Weak<Shard<M>>,
+}
+
+impl<M: Coordinator> Wake for Overdue<M> {
+    fn wake(self: Arc<Self>) {
+        if let Some(shard) = self.shard.upgrade() {
+            let core = Arc::clone(&shard.core);
+            core.disk().spawn(move || shard.flush_overdue());
         }
     }
 }
@@ -409,3 +540,6 @@ impl<M: Coordinator> Future for Submitted<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,10 +41,10 @@ pub struct Ticket(pub u64);
 /// A replicated state machine.
 ///
 /// `State` is what the log rebuilds. `Waits` is what a restart may lose: parked requests and
-/// deadlines. The shell, for each command: calls [`decide`](Self::decide), appends the records as
-/// one atomic batch, applies them at once in memory, and lets the replies go when everything
-/// appended before is committed. When an append fails or leadership goes, the shell drops the
-/// machine and replays the log into a new one.
+/// deadlines. The shell, for each command: calls [`decide`](Self::decide), appends the records so
+/// that all or none survive, applies them at once in memory, and lets the replies go when everything
+/// appended before is committed. Records of several decisions may share a batch. When an append
+/// fails or leadership goes, the shell drops the machine and replays the log into a new one.
 pub trait Machine {
     /// What the log rebuilds. `Default` is the state before the first record.
     type State: Default;
@@ -84,11 +84,15 @@ pub struct Decision<M: Machine + ?Sized> {
     pub effects: Vec<M::Effect>,
     /// When the machine next wants a tick at the latest; `None` when no deadline is open.
     pub wake_at: Option<Mono>,
+    /// What is to be decided next, before anything else, when the records of one command are too
+    /// many for one batch. Its replies, and those of this decision, wait for the last of it.
+    pub again: Option<M::Command>,
 }
 
 impl<M: Machine + ?Sized> Default for Decision<M> {
     fn default() -> Self {
-        Self { records: Vec::new(), replies: Vec::new(), effects: Vec::new(), wake_at: None }
+        let (records, replies, effects) = (Vec::new(), Vec::new(), Vec::new());
+        Self { records, replies, effects, wake_at: None, again: None }
     }
 }
 

@@ -40,7 +40,7 @@ keys! {
     GROUP_MAX_SIZE: i32 = "group.max.size", .default("2147483647").min(1);
     /// How long the coordinator gathers records before it writes them; -1 adapts to the load.
     GROUP_COORDINATOR_APPEND_LINGER_MS: i32 = "group.coordinator.append.linger.ms",
-        .default("-1").min(-1).planned(why::LINGER);
+        .default("-1").min(-1);
     /// Largest buffer that Kafka's coordinator keeps for reuse.
     GROUP_COORDINATOR_CACHED_BUFFER_MAX_BYTES: i32 = "group.coordinator.cached.buffer.max.bytes",
         .default("1048588").min(524_288).cluster_wide().no_effect(why::BUFFERS);

@@ -69,7 +69,6 @@ pub(crate) mod why {
     pub(crate) const KERBEROS: &str = "Kerberos (GSSAPI) is not offered";
 
     pub(crate) const METRICS: &str = "windowed metrics";
-    pub(crate) const LINGER: &str = "gathering a coordinator's writes";
     pub(crate) const REPL: &str = "replication between nodes";
     pub(crate) const NODES: &str = "clusters of several nodes";
     pub(crate) const TIER: &str = "tiered storage";

@@ -1,6 +1,6 @@
 //! Groups seen and deleted from outside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use ottla_machine::{Decision, Ticket};
 use ottla_wire::ErrorCode;
@@ -10,9 +10,10 @@ use ottla_wire::api::list_groups::ListedGroup;
 
 use super::GroupMachine;
 use super::classic::{self, Phase};
-use super::command::Reply;
-use super::offsets;
+use super::command::{Command, Reply, Request, Rest};
+use super::offsets::{self, delete::Filled};
 use super::record::GroupRecord;
+use super::room::Room;
 use super::state::GroupState;
 use super::view::View;
 use super::waits::GroupWaits;
@@ -63,27 +64,32 @@ impl GroupWaits {
         listed
     }
 
+    /// Deletes groups that are empty, as far as one batch goes.
     pub(super) fn delete_groups(
         &mut self,
         state: &GroupState,
         ticket: Ticket,
-        groups: Vec<String>,
+        mut groups: VecDeque<String>,
+        mut results: Vec<DeletableGroupResult>,
     ) -> Decision<GroupMachine> {
         let mut decision: Decision<GroupMachine> = Decision::default();
-        let mut results = Vec::with_capacity(groups.len());
-        let mut seen = BTreeSet::new();
-        for group_id in groups {
-            if !seen.insert(group_id.clone()) {
-                continue;
-            }
+        let mut room = Room::new(self.settings.max_batch_bytes);
+        while let Some(group_id) = groups.pop_front() {
             let error_code = match View::of(state, &self.live, &group_id).map(View::phase) {
                 None => ErrorCode::GROUP_ID_NOT_FOUND,
                 Some(Phase::Empty) => ErrorCode::NONE,
                 Some(_) => ErrorCode::NON_EMPTY_GROUP,
             };
             if error_code.is_none() {
-                offsets::delete::all(state, &group_id, &mut decision.records);
-                decision.records.push(GroupRecord::group_tombstone(&group_id));
+                let records = &mut decision.records;
+                let all = offsets::delete::all(state, &group_id, &mut room, records);
+                if all == Filled::Full || !room.take_tombstone(&group_id, "") {
+                    groups.push_front(group_id);
+                    let rest = Rest::DeleteGroups { groups, results };
+                    decision.again = Some(Command::internal(Request::Continue(rest)));
+                    return decision;
+                }
+                records.push(GroupRecord::group_tombstone(&group_id));
                 self.forget(&group_id);
             }
             results.push(DeletableGroupResult { group_id, error_code });
@@ -98,4 +104,10 @@ impl GroupWaits {
             group.dismiss(&mut self.timers);
         }
     }
+}
+
+/// Names in the order given, each once.
+pub(super) fn each_once(names: Vec<String>) -> VecDeque<String> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }

@@ -1,5 +1,8 @@
 //! What is asked of the group machine, and what it answers: the protocol's own messages.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use ottla_wire::api::delete_groups::DeletableGroupResult;
 use ottla_wire::api::describe_groups::DescribedGroup;
 use ottla_wire::api::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -85,12 +88,34 @@ pub enum Request {
     DeleteGroups(Vec<String>),
     /// Partitions are gone: their offsets go too.
     PartitionsDeleted(Vec<DeletedTopic>),
+    /// What is left of a request whose records are too many for one batch. The machine asks for it
+    /// itself.
+    Continue(Rest),
     /// The end of a producer's transaction in this partition.
     CompleteTransaction(TxnMarker),
     /// New settings. They hold from here on. The shell's first command after a replay.
     Configure(GroupSettings),
     /// Time has passed. The shell sends one at `wake_at`.
     Tick,
+}
+
+/// What is left of a request after a decision that filled a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rest {
+    /// Of DeleteGroups.
+    DeleteGroups {
+        /// The groups that are still to be looked at; the first may have lost some offsets.
+        groups: VecDeque<String>,
+        /// What became of those before.
+        results: Vec<DeletableGroupResult>,
+    },
+    /// Of partitions that are gone.
+    PartitionsDeleted {
+        /// The partitions.
+        topics: Vec<DeletedTopic>,
+        /// The group to go on with.
+        from: Arc<str>,
+    },
 }
 
 /// Partitions of one topic that are gone.

@@ -15,6 +15,7 @@ use ottla_wire::api::sync_group::SyncGroupRequest;
 use super::classic::{ClassicGroup, Join, join_error, sync_error};
 use super::command::{Context, Reply};
 use super::record::GroupRecord;
+use super::room::{TOO_LARGE, size};
 use super::state::GroupState;
 use super::waits::GroupWaits;
 use super::{GroupMachine, code, within};
@@ -65,7 +66,12 @@ impl GroupWaits {
             }
             let id: Arc<str> = Arc::from(id.as_str());
             let group = ClassicGroup::new(Arc::clone(&id), time.wall_ms);
-            birth = Some(group.birth_record());
+            let limit = self.settings.max_batch_bytes;
+            let record = group.birth_record();
+            if size(std::slice::from_ref(&record), limit).is_none_or(|bytes| bytes > limit) {
+                return refuse(join_error("", TOO_LARGE));
+            }
+            birth = Some(record);
             self.live.insert(id, group);
         }
         let group = match birth {

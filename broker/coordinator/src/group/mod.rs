@@ -14,6 +14,7 @@ mod command;
 mod members;
 mod offsets;
 mod record;
+mod room;
 mod settings;
 mod state;
 mod tick;
@@ -27,7 +28,7 @@ use ottla_wire::ErrorCode;
 use ottla_wire::api::heartbeat::HeartbeatResponse;
 
 pub use self::census::{Census, CommittedOffset};
-pub use self::command::{Command, Context, DeletedTopic, Effect, Reply, Request, Stability};
+pub use self::command::{Command, Context, DeletedTopic, Effect, Reply, Request, Rest, Stability};
 pub use self::record::{GroupRecord, Producer, TxnMarker, TxnOutcome};
 pub use self::settings::GroupSettings;
 pub use self::state::GroupState;
@@ -94,10 +95,17 @@ impl Machine for GroupMachine {
             Request::ListGroups { states, types } => {
                 Decision::reply(ticket, Reply::ListGroups(waits.list(state, &states, &types)))
             }
-            Request::DeleteGroups(groups) => waits.delete_groups(state, ticket, groups),
+            Request::DeleteGroups(groups) => {
+                waits.delete_groups(state, ticket, admin::each_once(groups), Vec::new())
+            }
             Request::PartitionsDeleted(topics) => {
-                let records = offsets::delete::partitions(state, &topics);
-                Decision { records, ..Decision::reply(ticket, Reply::Done) }
+                waits.partitions_gone(state, ticket, topics, None)
+            }
+            Request::Continue(Rest::DeleteGroups { groups, results }) => {
+                waits.delete_groups(state, ticket, groups, results)
+            }
+            Request::Continue(Rest::PartitionsDeleted { topics, from }) => {
+                waits.partitions_gone(state, ticket, topics, Some(from))
             }
             Request::CompleteTransaction(marker) => Decision {
                 records: vec![GroupRecord::Marker(marker)],

@@ -23,6 +23,9 @@ pub struct GroupSettings {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_retention_check_interval_ms: u64,
+    /// The most bytes of a batch: `max.message.bytes` of the topic. No key of the broker: the shell
+    /// says it with [`super::GroupWaits::set_max_batch_bytes`].
+    pub max_batch_bytes: usize,
 }
 
 impl Default for GroupSettings {
@@ -36,6 +39,7 @@ impl Default for GroupSettings {
             offset_metadata_max_size: 4_096,
             offsets_retention_ms: 10_080 * 60_000,
             offsets_retention_check_interval_ms: 600_000,
+            max_batch_bytes: 1_048_588,
         }
     }
 }

@@ -5,13 +5,15 @@ use ottla_machine::{Decision, Mono, Ticket, Time};
 use super::classic::ClassicGroup;
 use super::command::Reply;
 use super::members::live_group;
+use super::room::MOST_OF_EMPTY_GROUP;
 use super::state::GroupState;
 use super::timers::Topic;
 use super::turn::Turn;
 use super::waits::GroupWaits;
 use super::{Decided, GroupMachine};
 
-/// The most alarms one decision sees to; what is left has the next tick come at once.
+/// The most alarms one decision sees to; what is left has the next tick come at once. Each writes
+/// the record of one empty group at most.
 const MAX_ALARMS: usize = 1_000;
 
 impl GroupWaits {
@@ -46,6 +48,9 @@ impl GroupWaits {
     ) -> Decision<GroupMachine> {
         let mut turn = Turn::new(time, &self.settings, &mut self.timers);
         for _ in 0..MAX_ALARMS {
+            if !turn.room.has(MOST_OF_EMPTY_GROUP) {
+                break;
+            }
             let Some(topic) = turn.timers.pop(time.mono) else { break };
             let group = match &topic {
                 Topic::Member(group, _) | Topic::Join(group) | Topic::Sync(group) => group,
@@ -55,9 +60,9 @@ impl GroupWaits {
             }
         }
         turn.reply(ticket, Reply::Done);
-        let mut decision = turn.decision;
+        let Turn { mut decision, mut room, .. } = turn;
         if self.cleanup.due <= time.mono {
-            self.expire(state, time, &mut decision);
+            self.expire(state, time, &mut room, &mut decision);
         }
         decision
     }

@@ -38,10 +38,16 @@ impl GroupWaits {
         Self { settings, ..Self::default() }
     }
 
+    /// Says how many bytes a batch may have from here on. A decision writes no more.
+    pub fn set_max_batch_bytes(&mut self, bytes: usize) {
+        self.settings.max_batch_bytes = bytes;
+    }
+
     /// Takes new settings; a search for expired offsets that would now come sooner, does.
     pub(super) fn configure(&mut self, settings: GroupSettings, time: Time) {
         let next = time.mono.plus_ms(settings.offsets_retention_check_interval_ms);
         self.cleanup.due = self.cleanup.due.min(next);
-        self.settings = settings;
+        let max_batch_bytes = self.settings.max_batch_bytes;
+        self.settings = GroupSettings { max_batch_bytes, ..settings };
     }
 }

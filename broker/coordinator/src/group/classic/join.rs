@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_machine::Ticket;
 use ottla_wire::ErrorCode;
-use ottla_wire::api::join_group::{JoinGroupRequest, JoinGroupResponse};
+use ottla_wire::api::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
 
 use super::member::{Member, ParkedJoin, own_protocols};
 use super::{ClassicGroup, Phase, join_error, sync_error};
 use crate::group::Context;
+use crate::group::room::TOO_LARGE;
 use crate::group::timers::Alarm;
 use crate::group::turn::Turn;
 
@@ -18,6 +19,14 @@ const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
 /// From this version on a returning static leader can be told to leave the assignment alone
 /// (KIP-814).
 const SKIP_ASSIGNMENT_SINCE: i16 = 9;
+
+/// What a static member was before it came back.
+struct Before {
+    id: Arc<str>,
+    protocols: Vec<JoinGroupRequestProtocol>,
+    rebalance_timeout_ms: i32,
+    session_timeout_ms: i32,
+}
 
 /// A JoinGroup on its way through the rules.
 pub(crate) struct Join<'a> {
@@ -204,7 +213,13 @@ impl ClassicGroup {
     }
 
     /// A static member is back without its id: it takes the place of its former self (KIP-345).
-    fn replace_static(&mut self, old: &str, id: Arc<str>, join: Join<'_>, turn: &mut Turn<'_>) {
+    fn replace_static(
+        &mut self,
+        old: &Arc<str>,
+        id: Arc<str>,
+        join: Join<'_>,
+        turn: &mut Turn<'_>,
+    ) {
         let was_leader = self.is_leader(old);
         let former_leader = self.leader_name();
         let Some(mut former) = self.remove(old, turn.timers) else { return };
@@ -217,6 +232,12 @@ impl ClassicGroup {
         }
         let version = join.context.version;
         let protocol_type = join.request.protocol_type;
+        let before = Before {
+            id: Arc::clone(old),
+            protocols: former.protocols,
+            rebalance_timeout_ms: former.rebalance_timeout_ms,
+            session_timeout_ms: former.session_timeout_ms,
+        };
         let member = Member {
             rebalance_timeout_ms: join.request.rebalance_timeout_ms,
             session_timeout_ms: join.request.session_timeout_ms,
@@ -226,20 +247,56 @@ impl ClassicGroup {
             session: Alarm::default(),
             ..former
         };
-        if was_leader {
-            self.leader = Some(Arc::clone(&id));
-        }
-        self.insert(Arc::clone(&id), member, &protocol_type);
+        self.take_place(Arc::clone(&id), member, &protocol_type, was_leader);
         self.extend_session(&id, turn);
         match self.phase {
             Phase::Stable if self.elect_protocol() == self.protocol => {
-                turn.write(self.record());
+                if !turn.write(self.record()) {
+                    self.put_back(&id, before, turn);
+                    return;
+                }
                 let leader =
                     if version >= SKIP_ASSIGNMENT_SINCE { None } else { Some(former_leader) };
                 self.answer_returned(&id, leader, turn);
             }
             Phase::Stable | Phase::CompletingRebalance => self.prepare_rebalance(turn),
             Phase::PreparingRebalance | Phase::Empty => self.finish_join_phase_if_complete(turn),
+        }
+    }
+
+    /// Takes a member in, in the place of another that may have led.
+    fn take_place(&mut self, id: Arc<str>, member: Member, protocol_type: &str, leads: bool) {
+        if leads {
+            self.leader = Some(Arc::clone(&id));
+        }
+        self.insert(id, member, protocol_type);
+    }
+
+    /// The group with a static member that is back fits no batch: the member is told, and its
+    /// former self stays what it was.
+    fn put_back(&mut self, id: &str, before: Before, turn: &mut Turn<'_>) {
+        let leads = self.is_leader(id);
+        let protocol_type = self.protocol_type.clone().unwrap_or_default();
+        let Some(mut member) = self.remove(id, turn.timers) else { return };
+        let parked = member.join.take();
+        let member = Member {
+            protocols: before.protocols,
+            rebalance_timeout_ms: before.rebalance_timeout_ms,
+            session_timeout_ms: before.session_timeout_ms,
+            session: Alarm::default(),
+            ..member
+        };
+        self.take_place(Arc::clone(&before.id), member, &protocol_type, leads);
+        self.extend_session(&before.id, turn);
+        if let Some(parked) = parked {
+            let response = JoinGroupResponse {
+                generation_id: self.generation,
+                protocol_type: self.protocol_type.clone(),
+                protocol_name: self.protocol.clone(),
+                leader: self.leader_name(),
+                ..join_error("", TOO_LARGE)
+            };
+            turn.answer_join(parked, response);
         }
     }
 

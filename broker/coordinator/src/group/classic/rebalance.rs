@@ -33,7 +33,7 @@ impl ClassicGroup {
     /// Begins a rebalance.
     pub(crate) fn prepare_rebalance(&mut self, turn: &mut Turn<'_>) {
         if self.phase == Phase::CompletingRebalance {
-            self.refuse_syncs(turn);
+            self.refuse_syncs(ErrorCode::REBALANCE_IN_PROGRESS, turn);
         }
         self.stop_sync_phase(turn);
         let from_empty = self.phase == Phase::Empty;
@@ -50,12 +50,12 @@ impl ClassicGroup {
         }
     }
 
-    /// Has the members that wait for an assignment join again.
-    fn refuse_syncs(&mut self, turn: &mut Turn<'_>) {
+    /// Tells the members that wait for an assignment that none comes.
+    pub(super) fn refuse_syncs(&mut self, error: ErrorCode, turn: &mut Turn<'_>) {
         for (id, member) in &mut self.members {
             member.assignment = Bytes::new();
             if let Some(ticket) = member.sync.take() {
-                turn.answer_sync(ticket, sync_error(ErrorCode::REBALANCE_IN_PROGRESS));
+                turn.answer_sync(ticket, sync_error(error));
                 let after = u64::try_from(member.session_timeout_ms).unwrap_or(0);
                 turn.set_session(&mut member.session, after, &self.id, id);
             }
@@ -151,7 +151,9 @@ impl ClassicGroup {
         self.read_subscriptions();
         self.stop_sync_phase(turn);
         self.enter(Phase::Empty, turn);
-        turn.write(self.record());
+        // One that fits no batch is empty in memory only, as in Kafka: a restart finds what was
+        // written before, and nobody who beats for it.
+        let _written = turn.write(self.record());
     }
 
     fn begin_generation(&mut self, turn: &mut Turn<'_>) {

@@ -7,6 +7,7 @@ use ottla_wire::api::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 
 use super::{ClassicGroup, Phase, sync_error};
 use crate::group::command::Effect;
+use crate::group::room::TOO_LARGE;
 use crate::group::turn::Turn;
 
 impl ClassicGroup {
@@ -71,6 +72,13 @@ impl ClassicGroup {
         }
     }
 
+    /// What the leader assigned fits no batch: whoever waits for it is told, and the members join
+    /// again.
+    fn give_up_assignment(&mut self, turn: &mut Turn<'_>) {
+        self.refuse_syncs(TOO_LARGE, turn);
+        self.prepare_rebalance(turn);
+    }
+
     /// The leader has assigned: the generation is written, and everybody who waits is told.
     fn stabilize(&mut self, assignments: Vec<SyncGroupRequestAssignment>, turn: &mut Turn<'_>) {
         for member in self.members.values_mut() {
@@ -83,7 +91,10 @@ impl ClassicGroup {
         }
         // Kafka writes the record while the group still completes: its timestamp is that of the
         // phase before.
-        turn.write(self.record());
+        if !turn.write(self.record()) {
+            self.give_up_assignment(turn);
+            return;
+        }
         self.enter(Phase::Stable, turn);
         turn.effect(Effect::RebalanceCompleted);
         let mut waiting = Vec::new();

@@ -15,6 +15,8 @@ use ottla_wire::{ErrorCode, Uuid};
 use crate::group::classic::{CommitKind, Committer};
 use crate::group::command::{Effect, Reply};
 use crate::group::record::{GroupRecord, Producer, offset_key};
+use crate::group::room::{Room, TOO_LARGE};
+use crate::group::settings::GroupSettings;
 use crate::group::state::GroupState;
 use crate::group::view::View;
 use crate::group::waits::GroupWaits;
@@ -48,8 +50,7 @@ impl GroupWaits {
             DEFAULT_RETENTION => -1,
             retention => time.wall_ms.saturating_add(retention),
         };
-        let mut batch =
-            Batch { records: Vec::new(), max_metadata: self.settings.offset_metadata_max_size };
+        let mut batch = Batch::new(&self.settings);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -72,10 +73,12 @@ impl GroupWaits {
             let (name, topic_id) = (topic.name, topic.topic_id);
             topics.push(OffsetCommitResponseTopic { name, topic_id, partitions });
         }
-        batch.decide(
-            ticket,
-            Reply::OffsetCommit(OffsetCommitResponse { topics, ..Default::default() }),
-        )
+        if !batch.fits() {
+            let partitions = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+            partitions.for_each(|partition| partition.error_code = TOO_LARGE);
+        }
+        let response = OffsetCommitResponse { topics, ..Default::default() };
+        batch.decide(ticket, Reply::OffsetCommit(response))
     }
 
     pub(in crate::group) fn txn_commit(
@@ -97,8 +100,7 @@ impl GroupWaits {
             self.check_commit(state, &request.group_id, who, CommitKind::Transactional, missing)
         };
         let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
-        let mut batch =
-            Batch { records: Vec::new(), max_metadata: self.settings.offset_metadata_max_size };
+        let mut batch = Batch::new(&self.settings);
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -125,6 +127,10 @@ impl GroupWaits {
                 partitions.push(TxnOffsetCommitResponsePartition { partition_index, error_code });
             }
             topics.push(TxnOffsetCommitResponseTopic { name: topic.name, partitions });
+        }
+        if !batch.fits() {
+            let partitions = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+            partitions.for_each(|partition| partition.error_code = TOO_LARGE);
         }
         let response = TxnOffsetCommitResponse { topics, ..Default::default() };
         batch.decide(ticket, Reply::TxnOffsetCommit(response))
@@ -163,19 +169,29 @@ struct Offset<'a> {
     expire_ms: i64,
 }
 
-/// The records of a commit, as they gather.
+/// The records of a commit, as they gather. All of them are written, or none.
 struct Batch {
     records: Vec<GroupRecord>,
+    room: Room,
     max_metadata: usize,
 }
 
 impl Batch {
+    fn new(settings: &GroupSettings) -> Self {
+        let room = Room::new(settings.max_batch_bytes);
+        Self { records: Vec::new(), room, max_metadata: settings.offset_metadata_max_size }
+    }
+
     fn add(&mut self, offset: Offset<'_>, partition: OffsetCommitRequestPartition) -> ErrorCode {
         let metadata = partition.committed_metadata.unwrap_or_default();
         // No text has more UTF-16 units than bytes, so most need no counting.
         if metadata.len() > self.max_metadata && metadata.encode_utf16().count() > self.max_metadata
         {
             return ErrorCode::OFFSET_METADATA_TOO_LARGE;
+        }
+        self.room.add_offset(offset.group.len() + offset.topic.len() + metadata.len());
+        if self.room.is_over() {
+            return TOO_LARGE;
         }
         self.records.push(GroupRecord::Offset {
             producer: offset.producer,
@@ -191,6 +207,15 @@ impl Batch {
             }),
         });
         ErrorCode::NONE
+    }
+
+    /// Whether the records fit one batch; if they do not, they are forgotten.
+    fn fits(&mut self) -> bool {
+        let fits = self.room.holds(&self.records);
+        if !fits {
+            self.records = Vec::new();
+        }
+        fits
     }
 
     fn decide(self, ticket: Ticket, reply: Reply) -> Decision<GroupMachine> {

@@ -14,6 +14,7 @@ use crate::group::GroupMachine;
 use crate::group::classic::Phase;
 use crate::group::command::Effect;
 use crate::group::record::GroupRecord;
+use crate::group::room::Room;
 use crate::group::settings::GroupSettings;
 use crate::group::state::GroupState;
 use crate::group::view::View;
@@ -59,6 +60,14 @@ impl Since {
     }
 }
 
+/// A group that is looked at.
+struct Expiring<'a> {
+    id: &'a str,
+    view: View<'a>,
+    offsets: &'a GroupOffsets,
+    time: Time,
+}
+
 /// What became of the offsets of one group.
 enum Left {
     Nothing,
@@ -73,6 +82,7 @@ impl GroupWaits {
         &mut self,
         state: &GroupState,
         time: Time,
+        room: &mut Room,
         decision: &mut Decision<GroupMachine>,
     ) {
         let from = self.cleanup.next.take().map_or(Bound::Unbounded, Bound::Included);
@@ -84,14 +94,14 @@ impl GroupWaits {
                 self.cleanup.next = Some(Arc::clone(id));
                 break;
             }
-            match self.expire_group(state, id, time, &mut seen, decision) {
+            match self.expire_group(state, id, time, &mut seen, room, decision) {
                 Left::Something => {}
-                Left::Nothing => {
+                Left::Nothing if room.take_tombstone(id, "") => {
                     decision.records.push(GroupRecord::group_tombstone(id));
                     self.forget(id);
                     groups += 1;
                 }
-                Left::More => {
+                Left::Nothing | Left::More => {
                     self.cleanup.next = Some(Arc::clone(id));
                     break;
                 }
@@ -116,6 +126,7 @@ impl GroupWaits {
         id: &str,
         time: Time,
         seen: &mut usize,
+        room: &mut Room,
         decision: &mut Decision<GroupMachine>,
     ) -> Left {
         *seen += 1;
@@ -125,7 +136,10 @@ impl GroupWaits {
         let Some(view) = View::of(state, &self.live, id) else { return Left::Something };
         let left = match state.offsets.of(id) {
             None => Left::Nothing,
-            Some(offsets) => self.expire_offsets(id, view, offsets, time, seen, decision),
+            Some(offsets) => {
+                let expiring = Expiring { id, view, offsets, time };
+                self.expire_offsets(&expiring, seen, room, decision)
+            }
         };
         match left {
             Left::Nothing if view.phase() != Phase::Empty => Left::Something,
@@ -135,13 +149,12 @@ impl GroupWaits {
 
     fn expire_offsets(
         &self,
-        id: &str,
-        view: View<'_>,
-        offsets: &GroupOffsets,
-        time: Time,
+        group: &Expiring<'_>,
         seen: &mut usize,
+        room: &mut Room,
         decision: &mut Decision<GroupMachine>,
     ) -> Left {
+        let &Expiring { id, view, offsets, time } = group;
         let Some(since) = Since::of(view) else { return Left::Something };
         // Open transactions may still bring offsets.
         let mut left = if offsets.pending.is_empty() { Left::Nothing } else { Left::Something };
@@ -157,7 +170,7 @@ impl GroupWaits {
                     left = Left::Something;
                     continue;
                 }
-                if decision.records.len() >= MAX_RECORDS {
+                if decision.records.len() >= MAX_RECORDS || !room.take_tombstone(id, topic) {
                     return Left::More;
                 }
                 decision.records.push(GroupRecord::offset_tombstone(id, topic, *partition));

@@ -10,6 +10,7 @@ pub(crate) mod expire;
 pub(crate) mod fetch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use ottla_wire::Uuid;
@@ -74,6 +75,15 @@ impl Offsets {
 
     pub(crate) fn of(&self, group: &str) -> Option<&GroupOffsets> {
         self.groups.get(group)
+    }
+
+    /// The groups that have offsets, committed or pending, from one on.
+    pub(crate) fn groups_from(
+        &self,
+        from: Option<&str>,
+    ) -> impl Iterator<Item = (&Arc<str>, &GroupOffsets)> {
+        let from = from.map_or(Bound::Unbounded, Bound::Included);
+        self.groups.range::<str, _>((from, Bound::Unbounded))
     }
 
     /// The groups that have offsets, committed or pending.

@@ -16,6 +16,7 @@ use ottla_wire::api::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
 };
 
+use crate::group::room::size;
 use crate::group::{
     Command, Context, Effect, GroupMachine, GroupRecord, GroupSettings, GroupState, GroupWaits,
     Reply, Request, Stability,
@@ -30,6 +31,8 @@ pub(crate) struct Shard {
     pub(crate) state: GroupState,
     pub(crate) waits: GroupWaits,
     pub(crate) log: Vec<GroupRecord>,
+    /// How many decisions wrote something.
+    pub(crate) batches: usize,
     pub(crate) replies: BTreeMap<Ticket, Reply>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) asked: BTreeSet<Ticket>,
@@ -70,21 +73,33 @@ impl Shard {
             version,
         };
         let time = self.time();
-        let command = Command { context, request };
-        let decision = GroupMachine::decide(&self.state, &mut self.waits, time, ticket, command);
-        for record in &decision.records {
-            GroupMachine::apply(&mut self.state, record);
+        let mut next = Some(Command { context, request });
+        while let Some(command) = next {
+            let decision =
+                GroupMachine::decide(&self.state, &mut self.waits, time, ticket, command);
+            for record in &decision.records {
+                GroupMachine::apply(&mut self.state, record);
+            }
+            self.check_batch(&decision.records);
+            self.log.extend(decision.records);
+            self.effects.extend(decision.effects);
+            for (ticket, reply) in decision.replies {
+                assert!(self.asked.contains(&ticket), "a reply nobody asked for");
+                assert!(self.replies.insert(ticket, reply).is_none(), "answered twice: {ticket:?}");
+            }
+            self.wake_at = decision.wake_at;
+            next = decision.again;
         }
-        let producer = decision.records.first().and_then(GroupRecord::producer);
-        assert!(decision.records.iter().all(|record| record.producer() == producer));
-        self.log.extend(decision.records);
-        self.effects.extend(decision.effects);
-        for (ticket, reply) in decision.replies {
-            assert!(self.asked.contains(&ticket), "a reply nobody asked for");
-            assert!(self.replies.insert(ticket, reply).is_none(), "answered twice: {ticket:?}");
-        }
-        self.wake_at = decision.wake_at;
         ticket
+    }
+
+    /// What one decision writes is one producer's, and fits a batch.
+    fn check_batch(&mut self, records: &[GroupRecord]) {
+        let producer = records.first().and_then(GroupRecord::producer);
+        assert!(records.iter().all(|record| record.producer() == producer));
+        let bytes = size(records, usize::MAX).expect("records that have a form");
+        assert!(records.len() < 2 || bytes <= self.waits.settings.max_batch_bytes, "{bytes}");
+        self.batches += usize::from(!records.is_empty());
     }
 
     /// Asks and expects the answer at once.

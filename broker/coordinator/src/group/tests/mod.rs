@@ -4,5 +4,6 @@ mod classic;
 pub(crate) mod harness;
 mod laws;
 mod offsets;
+mod room;
 mod scale;
 mod statics;
