@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ottla_wire::api::ApiKey;
 use ottla_wire::api::fetch::{
-    AbortedTransaction, FetchPartition, FetchRequest, FetchTopic, PartitionData,
+    AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
 };
 use ottla_wire::record::{Batches, ControlType, CrcCheck, RecordError};
-use ottla_wire::{Uuid, Versions};
+use ottla_wire::{ErrorCode, Uuid, Versions};
 
 use super::{ConsumerOptions, Delivery, Isolation, MAX_DECOMPRESSED};
 use crate::{ApiError, Client, ClientError, TopicPartition};
@@ -32,7 +32,7 @@ type Answers = Vec<(Asked, Result<PartitionData, ClientError>)>;
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) leader: i32,
-    pub(super) partitions: Result<Answers, ClientError>,
+    pub(super) partitions: Answers,
 }
 
 /// Asks a leader for records of its partitions.
@@ -42,24 +42,32 @@ pub(super) async fn fetch(
     asked: Vec<Asked>,
     options: ConsumerOptions,
 ) -> Fetched {
-    let partitions = ask(&client, leader, asked, &options).await;
+    let partitions = match ask(&client, leader, &asked, &options).await {
+        Ok(response) => answers(asked, response),
+        // Each partition has failed.
+        Err(error) => asked.into_iter().map(|asked| (asked, Err(error.clone()))).collect(),
+    };
     Fetched { leader, partitions }
 }
 
 async fn ask(
     client: &Client,
     leader: i32,
-    asked: Vec<Asked>,
+    asked: &[Asked],
     options: &ConsumerOptions,
-) -> Result<Answers, ClientError> {
+) -> Result<FetchResponse, ClientError> {
     let connection = client.broker(leader).await?;
     let has_ids = asked.iter().all(|a| !a.topic_id.is_zero());
     let newest = if has_ids { i16::MAX } else { LAST_BY_NAME };
     let version = connection.version(ApiKey::Fetch, Versions::new(0, newest))?;
-    let request = request(&asked, options);
-    let response = connection.send_as(&request, version).await?;
+    let response = connection.send_as(&request(asked, options), version).await?;
     ApiError::check(response.error_code, None)?;
-    let mut answers = Answers::new();
+    Ok(response)
+}
+
+/// The answer to each question.
+fn answers(asked: Vec<Asked>, response: FetchResponse) -> Answers {
+    let mut answers = Answers::with_capacity(asked.len());
     let mut asked = asked;
     for topic in response.responses {
         for data in topic.partitions {
@@ -74,7 +82,10 @@ async fn ask(
             answers.push((asked, checked.map(|()| data)));
         }
     }
-    Ok(answers)
+    // What is not answered is asked again, after a pause.
+    let silent = ApiError { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message: None };
+    answers.extend(asked.into_iter().map(|asked| (asked, Err(silent.clone().into()))));
+    answers
 }
 
 fn request(asked: &[Asked], options: &ConsumerOptions) -> FetchRequest {

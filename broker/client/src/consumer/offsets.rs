@@ -1,59 +1,54 @@
 //! Asking where partitions begin and end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ottla_wire::ErrorCode;
 use ottla_wire::api::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 
 use super::{Isolation, Start};
-use crate::{ApiError, Client, ClientError, Metadata, TopicPartition};
+use crate::{ApiError, Client, ClientError, TopicPartition};
 
 /// The timestamp that stands for the first offset.
 const EARLIEST: i64 = -2;
 /// The timestamp that stands for the end.
 const LATEST: i64 = -1;
 
-/// The offset of each start, or why it is not to be had now.
+/// What a leader said.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) leader: i32,
+    /// The offset of each start, or why it is not to be had now.
+    pub(super) offsets: Vec<(TopicPartition, Result<i64, ClientError>)>,
+}
+
+/// Asks a leader for the offsets of starts.
 pub(super) async fn find(
-    client: &Client,
-    metadata: &Metadata,
-    wanted: &[(TopicPartition, Start)],
+    client: Arc<Client>,
+    leader: i32,
+    wanted: Vec<(TopicPartition, Start)>,
     isolation: Isolation,
-) -> Vec<(TopicPartition, Result<i64, ClientError>)> {
-    let mut found = Vec::new();
-    let mut by_leader = BTreeMap::<i32, Vec<(TopicPartition, i64)>>::new();
+) -> Found {
+    let mut offsets = Vec::with_capacity(wanted.len());
+    let mut asked = Vec::with_capacity(wanted.len());
     for (partition, start) in wanted {
-        let timestamp = match start {
-            Start::Offset(offset) => {
-                found.push((partition.clone(), Ok(*offset)));
-                continue;
-            }
-            Start::Earliest => EARLIEST,
-            Start::Latest => LATEST,
-        };
-        match metadata.leader(partition) {
-            Ok(leader) => by_leader.entry(leader).or_default().push((partition.clone(), timestamp)),
-            Err(error) => found.push((partition.clone(), Err(error))),
+        match start {
+            Start::Offset(offset) => offsets.push((partition, Ok(offset))),
+            Start::Earliest => asked.push((partition, EARLIEST)),
+            Start::Latest => asked.push((partition, LATEST)),
         }
     }
-    for (leader, partitions) in by_leader {
-        match ask(client, leader, &partitions, isolation).await {
-            Ok(mut answers) => {
-                found.extend(partitions.into_iter().map(|(partition, _)| {
-                    let silent =
-                        ApiError { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message: None };
-                    let answer = answers.remove(&partition).unwrap_or(Err(silent));
-                    (partition, answer.map_err(ClientError::from))
-                }));
-            }
-            Err(error) => {
-                found.extend(
-                    partitions.into_iter().map(|(partition, _)| (partition, Err(error.clone()))),
-                );
-            }
+    match ask(&client, leader, &asked, isolation).await {
+        Ok(mut answers) => offsets.extend(asked.into_iter().map(|(partition, _)| {
+            let silent = ApiError { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message: None };
+            let answer = answers.remove(&partition).unwrap_or(Err(silent));
+            (partition, answer.map_err(ClientError::from))
+        })),
+        Err(error) => {
+            offsets.extend(asked.into_iter().map(|(partition, _)| (partition, Err(error.clone()))));
         }
     }
-    found
+    Found { leader, offsets }
 }
 
 async fn ask(
