@@ -1,6 +1,6 @@
 //! A log directory: an entry of `log.dirs` with its partitions, checkpoints and identity.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -270,10 +270,44 @@ impl LogDir {
         self.cleaner_points.lock().get(name).copied()
     }
 
-    /// Notes up to where a log is compacted, and writes the checkpoint.
-    pub fn set_cleaner_point(&self, name: &TopicPartition, offset: i64) -> Result<()> {
+    /// Notes up to where a log is compacted, and writes the checkpoint. Does nothing when the log
+    /// is not one of this directory any more: another of its name may be there by now.
+    pub fn set_cleaner_point(&self, log: &Log, offset: i64) -> Result<()> {
         let mut points = self.cleaner_points.lock();
-        points.insert(name.clone(), offset);
+        let kinds = [DirKind::Current, DirKind::Future];
+        let is_here = |kind| self.get(log.name(), kind).is_some_and(|l| std::ptr::eq(&*l, log));
+        if !kinds.into_iter().any(is_here) {
+            return Ok(());
+        }
+        points.insert(log.name().clone(), offset);
+        self.write_points(&points)
+    }
+
+    /// Writes the cleaner points of the logs that are here, open or not, and forgets all others.
+    fn write_cleaner_points(&self) -> Result<()> {
+        let mut points = self.cleaner_points.lock();
+        let here = self.on_disk()?;
+        points.retain(|name, _| here.contains(name));
+        self.write_points(&points)
+    }
+
+    /// The names of the logs that have a directory here.
+    fn on_disk(&self) -> Result<BTreeSet<TopicPartition>> {
+        let kept = |found: &Found| matches!(found.kind, DirKind::Current | DirKind::Future);
+        Ok(self.list()?.into_iter().filter(kept).map(|found| found.name).collect())
+    }
+
+    /// Whether the checkpoints, as they were found, name logs that are not here any more: a crash
+    /// came between the end of a log and the writing.
+    pub fn names_gone_logs(&self) -> Result<bool> {
+        let here = self.on_disk()?;
+        let Checkpoints { recovery_points, high_watermarks, log_starts } = &self.found;
+        let points = self.cleaner_points.lock();
+        let all = [recovery_points, high_watermarks, log_starts, &*points];
+        Ok(all.into_iter().flat_map(Offsets::keys).any(|name| !here.contains(name)))
+    }
+
+    fn write_points(&self, points: &Offsets) -> Result<()> {
         let path = self.path.join(names::CLEANER_POINTS);
         offsets::write(self.disk(), &path, points.iter().map(|(n, o)| (n, *o)))
     }
@@ -283,7 +317,8 @@ impl LogDir {
     pub fn write_checkpoints(&self) -> Result<()> {
         self.write_recovery_points()?;
         self.write_log_starts()?;
-        self.write_high_watermarks()
+        self.write_high_watermarks()?;
+        self.write_cleaner_points()
     }
 
     /// Writes the recovery points of all logs.

@@ -132,7 +132,7 @@ impl House {
         let mut throttle = Throttle::new(rate, &self.stop);
         let now = self.core.clock().wall_ms();
         if dir.files().cleaner_point(log.name()).is_none()
-            && let Err(e) = dir.files().set_cleaner_point(log.name(), dirt.first_dirty)
+            && let Err(e) = dir.files().set_cleaner_point(&log, dirt.first_dirty)
         {
             // Without it recovery would take the gaps that come now for losses.
             return dir.judge(&e);
@@ -146,7 +146,7 @@ impl House {
                     bytes_after = report.bytes_after,
                     "log compacted"
                 );
-                if let Err(e) = dir.files().set_cleaner_point(log.name(), report.end_offset) {
+                if let Err(e) = dir.files().set_cleaner_point(&log, report.end_offset) {
                     dir.judge(&e);
                 }
             }

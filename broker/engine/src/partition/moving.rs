@@ -402,7 +402,7 @@ impl Partition {
         files.write_recovery_points()?;
         files.write_log_starts()?;
         if let Some(point) = here.dir.get().files().cleaner_point(&name) {
-            files.set_cleaner_point(&name, point)?;
+            files.set_cleaner_point(log, point)?;
         }
         files.promote_future(&name).map(drop)
     }

@@ -65,7 +65,7 @@ impl Publisher {
                 self.adopt(&image, &settings, dir, kind, &mut summary);
             }
         }
-        if summary.strays > 0 {
+        if summary.strays > 0 || self.checkpoints_name_gone_logs() {
             self.write_checkpoints();
         }
         let delta = Delta::between(&Image::default(), &image);
@@ -73,6 +73,11 @@ impl Publisher {
         summary.took = begin.elapsed();
         info!(?summary, "logs are open");
         summary
+    }
+
+    fn checkpoints_name_gone_logs(&self) -> bool {
+        // One that cannot be read is judged by what comes next.
+        self.dirs.online().any(|dir| dir.files().names_gone_logs().unwrap_or(false))
     }
 
     fn topic_settings(&self, image: &Image) -> Settings {

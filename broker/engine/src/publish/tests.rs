@@ -299,6 +299,41 @@ fn a_restart_finds_its_logs_and_puts_strays_aside() {
 }
 
 #[test]
+fn checkpoints_name_no_log_that_is_gone() {
+    let mut rig = Rig::new();
+    rig.publish(&topic(2));
+    let dirs: Vec<_> = rig.dirs.all().iter().map(|dir| dir.path().to_path_buf()).collect();
+    let files = [
+        "recovery-point-offset-checkpoint",
+        "replication-offset-checkpoint",
+        "log-start-offset-checkpoint",
+        "cleaner-offset-checkpoint",
+    ];
+    let named = |name: &str| {
+        let texts = dirs.iter().flat_map(|dir| files.map(|file| dir.join(file)));
+        let texts = texts.filter_map(|path| std::fs::read_to_string(path).ok());
+        texts.filter(|text| text.lines().any(|line| line.starts_with(name))).count()
+    };
+    for dir in rig.dirs.all() {
+        for log in dir.files().logs() {
+            dir.files().set_cleaner_point(&log, 0).unwrap();
+        }
+    }
+    assert_eq!(named("a "), 2);
+    rig.publish(&[MetadataRecord::from(RemoveTopicRecord { topic_id: A })]);
+    assert_eq!(named("a "), 0, "they go with the topic");
+    // As a crash between the end of a log and the writing leaves them.
+    for dir in &dirs {
+        for file in files {
+            std::fs::write(dir.join(file), "0\n1\nghost 0 7\n").unwrap();
+        }
+    }
+    let rig = rig.restart();
+    assert_eq!(named("ghost "), 0, "or when the node starts");
+    drop(rig);
+}
+
+#[test]
 fn leadership_that_is_lost_ends_waits_and_wakes_readers() {
     let mut rig = Rig::new();
     let mut records = topic(1);

@@ -158,3 +158,30 @@ fn producers_outlive_a_loss_of_power_after_a_clean_stop() {
         }
     }
 }
+
+#[test]
+fn cleaner_points_go_with_their_logs() {
+    let tmp = tempfile::tempdir().expect("temp dir");
+    let name = |partition| TopicPartition::new("topic", partition);
+    let dir = open(tmp.path());
+    fill(&dir, 3);
+    let log = |partition| dir.get(&name(partition), DirKind::Current).expect("log");
+    for partition in 0..3 {
+        dir.set_cleaner_point(&log(partition), 10 + i64::from(partition)).expect("set");
+    }
+    let gone = log(1);
+    dir.delete_log(&name(1), DirKind::Current, 9, 0).expect("delete");
+    dir.set_stray(&name(2), DirKind::Current, 9).expect("set aside");
+    dir.set_cleaner_point(&gone, 20).expect("a compaction that ends late");
+    dir.create_log(&name(1), DirKind::Current, 0, Some("abd"), settings(), 0).expect("create");
+    dir.set_cleaner_point(&gone, 20).expect("or later");
+    dir.write_checkpoints().expect("write");
+    let points = |dir: &LogDir| [0, 1, 2].map(|partition| dir.cleaner_point(&name(partition)));
+    assert_eq!(points(&dir), [Some(10), None, None]);
+    drop((dir, gone));
+    let dir = open(tmp.path());
+    assert_eq!(points(&dir), [Some(10), None, None], "what the file says");
+    recover(&dir);
+    dir.write_checkpoints().expect("write");
+    assert_eq!(points(&dir), [Some(10), None, None]);
+}

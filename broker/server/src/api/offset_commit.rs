@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use ottla_coordinator::group::DeletedTopic;
 use ottla_coordinator::{Reply, Request};
 use ottla_metadata::Image;
 use ottla_wire::api::offset_commit::{
@@ -30,6 +31,10 @@ pub fn handle(call: Call, mut request: OffsetCommitRequest) -> Answer<OffsetComm
     let failing: Vec<_> = request.topics.clone();
     let group = request.group_id.clone();
     let submitted = groups::submit(&call, &group, Request::OffsetCommit(request));
+    let after = call.context.image();
+    if after.provenance() != image.provenance() {
+        forget_gone(&call, &group, &failing, &after);
+    }
     let refused_too = refused.clone();
     let take = move |reply| match reply {
         Reply::OffsetCommit(mut response) => {
@@ -44,6 +49,30 @@ pub fn handle(call: Call, mut request: OffsetCommitRequest) -> Answer<OffsetComm
         OffsetCommitResponse { topics, ..Default::default() }
     };
     groups::answer(submitted, take, fail)
+}
+
+/// Has the offsets of topics forgotten that went while a commit of them was on its way. Who
+/// publishes has offsets of deleted topics forgotten after their end is known here; so either they
+/// saw this commit, or this sees the end.
+fn forget_gone(call: &Call, group: &str, topics: &[OffsetCommitRequestTopic], after: &Image) {
+    let gone = gone(topics, after);
+    if !gone.is_empty() {
+        // Nobody waits for the reply.
+        drop(groups::submit(call, group, Request::PartitionsDeleted(gone)));
+    }
+}
+
+/// The topics that are not there any more. One of the same name that came since keeps what is
+/// committed for it; offsets of the former are told from its own by their topic's id.
+fn gone(topics: &[OffsetCommitRequestTopic], after: &Image) -> Vec<DeletedTopic> {
+    let is_gone = |topic: &&OffsetCommitRequestTopic| {
+        after.topic(topic.topic_id).is_none() && after.topic_named(&topic.name).is_none()
+    };
+    let deleted = |topic: &OffsetCommitRequestTopic| DeletedTopic {
+        name: topic.name.clone(),
+        partitions: topic.partitions.iter().map(|partition| partition.partition_index).collect(),
+    };
+    topics.iter().filter(is_gone).map(deleted).collect()
 }
 
 /// The part of a topic that exists, with its name and id; the rest goes to `refused`.
@@ -107,5 +136,37 @@ fn merge(topics: &mut Vec<OffsetCommitResponseTopic>, refused: Vec<OffsetCommitR
                 topics.push(topic);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_wire::api::offset_commit::OffsetCommitRequestPartition;
+    use ottla_wire::schema::metadata::{MetadataRecord, TopicRecord};
+
+    use super::*;
+
+    fn committed(name: &str, topic_id: u128) -> OffsetCommitRequestTopic {
+        let partition = |partition_index| OffsetCommitRequestPartition {
+            partition_index,
+            ..Default::default()
+        };
+        OffsetCommitRequestTopic {
+            name: name.to_owned(),
+            topic_id: Uuid::from_u128(topic_id),
+            partitions: vec![partition(4), partition(5)],
+        }
+    }
+
+    #[test]
+    fn only_topics_that_are_not_there_any_more_are_forgotten() {
+        let mut after = Image::default();
+        for (name, id) in [("kept", 1), ("again", 3)] {
+            let topic = TopicRecord { name: name.to_owned(), topic_id: Uuid::from_u128(id) };
+            after.apply(&MetadataRecord::from(topic), 0).unwrap();
+        }
+        let topics = [committed("kept", 1), committed("again", 2), committed("gone", 4)];
+        let partitions = vec![4, 5];
+        assert_eq!(gone(&topics, &after), [DeletedTopic { name: "gone".to_owned(), partitions }]);
     }
 }

@@ -205,9 +205,13 @@ impl Work {
         if published.created + published.removed > 0 {
             info!(created = published.created, removed = published.removed, "logs changed");
         }
-        self.context.offsets_gone(delta);
         self.context.telemetry.configure(&image, delta.configs.iter());
-        self.announce(image);
+        let offset = image.provenance().offset;
+        self.context.published.store(Arc::new(image));
+        // Only now is every commit that comes refused: what an earlier one left is forgotten here,
+        // or by whoever brought it. Whoever waits for this image finds it done.
+        self.context.offsets_gone(delta);
+        self.applied.send_replace(offset);
     }
 
     fn announce(&mut self, image: Image) {
