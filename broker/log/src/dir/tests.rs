@@ -146,6 +146,12 @@ fn producers_outlive_a_loss_of_power_after_a_clean_stop() {
                 .expect("create");
             let batch = Make::sized(2, 40).producer(7, 0, 0).build();
             log.append_as_leader(&[batch], CLIENT).expect("append");
+            // What the producer wrote goes: only the snapshot tells of it.
+            log.roll(0).expect("roll");
+            log.append_as_leader(&[Make::sized(2, 40).build()], CLIENT).expect("append");
+            log.set_high_watermark(2);
+            log.set_start_offset(2).expect("start");
+            assert_eq!(log.delete_old_segments(0).expect("delete"), 1);
         }
         dir.close(1, 0).expect("close");
         disk.lose_power();
