@@ -112,7 +112,9 @@ impl Batch {
             return Parsed::Invalid("no batch of format 2");
         };
         let (delta, count) = (header.last_offset_delta, header.records_count);
-        let Some(last_offset) = base_offset.checked_add(i64::from(delta)) else {
+        let last_offset = base_offset.checked_add(i64::from(delta));
+        // One comes behind it.
+        let Some(last_offset) = last_offset.filter(|offset| *offset < i64::MAX) else {
             return Parsed::Invalid("offset out of bounds");
         };
         if delta < 0 || count < 0 {
@@ -141,6 +143,9 @@ impl Batch {
         }
         if bytes.len() < OVERHEAD + 14 {
             return Parsed::Short;
+        }
+        if offset == i64::MAX {
+            return Parsed::Invalid("offset out of bounds");
         }
         Parsed::Batch(Self {
             base_offset: offset,
@@ -248,6 +253,19 @@ mod tests {
         assert_eq!(Batch::parse(&bytes), Parsed::Invalid("shorter than its fixed part"));
         bytes[0] = 0x80;
         assert_eq!(Batch::parse(&bytes), Parsed::Invalid("negative offset"));
+    }
+
+    #[test]
+    fn refuses_offsets_that_nothing_can_follow() {
+        let mut bytes = [0; 61];
+        bytes[..8].copy_from_slice(&i64::MAX.to_be_bytes());
+        bytes[8..12].copy_from_slice(&49i32.to_be_bytes());
+        for magic in 0..3 {
+            bytes[16] = magic;
+            assert_eq!(Batch::parse(&bytes), Parsed::Invalid("offset out of bounds"), "{magic}");
+        }
+        bytes[7] = 0xfe;
+        assert!(matches!(Batch::parse(&bytes), Parsed::Batch(_)));
     }
 
     #[test]

@@ -428,7 +428,15 @@ impl Log {
     /// What of the log could be compacted. `cleaner_point` is up to where it was compacted
     /// before, as [`LogDir::cleaner_point`](crate::dir::LogDir::cleaner_point) says.
     pub fn dirt(&self, cleaner_point: Option<i64>, now_ms: i64) -> Result<Dirt> {
-        let segments = self.segment_list();
+        self.retrying(|segments| self.dirt_of(segments, cleaner_point, now_ms))
+    }
+
+    fn dirt_of(
+        &self,
+        segments: &[Arc<Segment>],
+        cleaner_point: Option<i64>,
+        now_ms: i64,
+    ) -> Result<Dirt> {
         let Some((active, closed)) = segments.split_last() else { return Err(LogError::Closed) };
         let mut facts = Vec::with_capacity(closed.len());
         for segment in closed {

@@ -110,14 +110,21 @@ impl House {
         let marks = self.compacting.0.lock();
         let mut best: Option<(Arc<Partition>, Dirt)> = None;
         for partition in self.replicas.all() {
-            let (log, id) = (partition.log(), partition.id());
+            let Target { log, dir } = partition.flush_target();
+            let id = partition.id();
             let settings = log.settings();
             let can = partition.can_compact() && !marks.failed.contains(&id);
             if !settings.cleanup.compacts() || !can {
                 continue;
             }
-            let point = partition.dir().files().cleaner_point(log.name());
-            let Ok(dirt) = log.dirt(point, now) else { continue };
+            let point = dir.files().cleaner_point(log.name());
+            let dirt = match log.dirt(point, now) {
+                Ok(dirt) => dirt,
+                Err(e) => {
+                    dir.judge_of(&log, &e);
+                    continue;
+                }
+            };
             let better = best.as_ref().is_none_or(|(_, b)| dirt.ratio() > b.ratio());
             if dirt.is_due(&settings) && better {
                 best = Some((partition, dirt));

@@ -100,7 +100,9 @@ impl Epochs {
         {
             return;
         }
-        self.entries.retain(|e| e.epoch < epoch && e.start < start);
+        if self.latest().is_some_and(|last| last.epoch >= epoch || last.start >= start) {
+            self.entries.retain(|e| e.epoch < epoch && e.start < start);
+        }
         self.entries.push(EpochStart { epoch, start });
         self.dirty = true;
     }

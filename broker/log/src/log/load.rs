@@ -81,8 +81,14 @@ impl Log {
     ) -> Result<Self> {
         let disk = shared.cache.disk();
         disk.create_dir(&dir).map_err(DiskError::at("create", &dir))?;
-        if let Some(id) = topic_id {
-            identity::write_topic_id(&**disk, &dir, id)?;
+        if let Some(id) = topic_id
+            && let Err(e) = identity::write_topic_id(&**disk, &dir, id)
+        {
+            // What is left of it would be taken for a log after a restart.
+            if let Err(e) = disk.remove_dir_all(&dir) {
+                tracing::warn!(path = %dir.display(), "cannot remove a log that was not made: {e}");
+            }
+            return Err(e);
         }
         let place = new_place(&shared.cache, dir);
         let segments = vec![Segment::create(Arc::clone(&place), 0, FileState::Live)];

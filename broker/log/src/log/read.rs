@@ -100,7 +100,7 @@ impl Log {
     }
 
     /// Runs a read on the list of segments as it is, again when a segment's files went meanwhile.
-    fn retrying<T>(&self, read: impl Fn(&Segments) -> Result<T>) -> Result<T> {
+    pub(crate) fn retrying<T>(&self, read: impl Fn(&Segments) -> Result<T>) -> Result<T> {
         let mut left = RETRIES;
         loop {
             let segments = self.segments.load();

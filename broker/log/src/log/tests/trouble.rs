@@ -222,3 +222,16 @@ fn what_is_reserved_is_given_back_at_the_end() {
     let (log, report) = open(&shared, &log.dir(), settings, clean);
     assert_eq!((report, log.end_offset()), (LoadReport::default(), 1));
 }
+
+#[test]
+fn nothing_is_left_of_a_log_that_could_not_be_made() {
+    let disk = sim();
+    disk.set_most_open(0);
+    let shared = shared(Arc::new(disk.clone()));
+    let dir = Path::new("/data/t-0");
+    let create = || Log::create(&shared, dir.into(), name(), Some("id"), Arc::new(small()), 0);
+    assert!(create().is_err_and(|e| e.is_out_of_resources()));
+    assert!(!disk.exists(dir).expect("exists"));
+    disk.set_most_open(8);
+    create().expect("create");
+}
