@@ -35,8 +35,9 @@ const MAX_HELD: usize = 1 << 20;
 const READS_A_TURN: usize = 16;
 
 /// How long requests are still worked on whose peer sends nothing more. It may have closed only its
-/// own direction, or it may be gone: the two look alike until an answer is sent.
-const LINGER: Duration = Duration::from_secs(30);
+/// own direction, or it may be gone: the two look alike until an answer is sent. Kafka, which reads
+/// nothing while it works on a request, does not see the end before; so a long poll is answered.
+const LINGER: Duration = Duration::from_secs(600);
 
 /// What bounds a connection; shared by many and changed while they run.
 #[derive(Debug)]

@@ -62,6 +62,8 @@ pub struct Context {
     pub applied: watch::Receiver<i64>,
     /// This broker's life; set when it begins.
     pub lifecycle: OnceLock<Arc<Lifecycle>>,
+    /// The turn to make an answer that can be very long.
+    pub long_answers: tokio::sync::Mutex<()>,
     /// Whether the listeners for clients accept connections.
     pub accepting: AtomicBool,
 }

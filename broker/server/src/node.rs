@@ -159,6 +159,7 @@ impl Node {
             telemetry: ClientTelemetry::new(&config),
             applied: applied.clone(),
             lifecycle: std::sync::OnceLock::new(),
+            long_answers: Default::default(),
             accepting: std::sync::atomic::AtomicBool::new(false),
         });
 

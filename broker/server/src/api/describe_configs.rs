@@ -17,16 +17,61 @@ use crate::call::Call;
 
 type Failure = (ErrorCode, String);
 
+/// Descriptions of so many resources are made on the thread of the network; more take turns
+/// elsewhere.
+const AT_ONCE: usize = 100;
+
+/// Most bytes of one answer, about. A name of a few bytes asks for thousands.
+const MOST_BYTES: usize = 256 << 20;
+
+/// What a row costs besides its texts, in bytes.
+const ROW: usize = 64;
+
 /// Answers DescribeConfigs.
 pub fn handle(call: Call, request: DescribeConfigsRequest) -> Answer<DescribeConfigsResponse> {
+    if request.resources.len() <= AT_ONCE {
+        return describe_all(&call, request, MOST_BYTES).into();
+    }
+    Answer::later(async move {
+        let _turn = call.context.long_answers.lock().await;
+        let theirs = call.clone();
+        let work = move || describe_all(&theirs, request, MOST_BYTES);
+        call.context.control.spawn_blocking(work).await.unwrap_or_default()
+    })
+}
+
+fn describe_all(
+    call: &Call,
+    request: DescribeConfigsRequest,
+    most_bytes: usize,
+) -> DescribeConfigsResponse {
     let image = call.context.image();
     let include = |wanted| if wanted { Include::Yes } else { Include::No };
     let (synonyms, documentation) =
         (include(request.include_synonyms), include(request.include_documentation));
-    let one = |resource: DescribeConfigsResource| {
+    let results = within(most_bytes, request.resources, |resource| {
         let names = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
         let options = DescribeOptions { names, synonyms, documentation };
-        let found = describe(&call, &image, &resource, options);
+        describe(call, &image, resource, options)
+    });
+    DescribeConfigsResponse { results, ..Default::default() }
+}
+
+/// Describes one resource after the other until there are about so many bytes; the rest is refused.
+fn within(
+    mut left: usize,
+    resources: Vec<DescribeConfigsResource>,
+    describe: impl Fn(&DescribeConfigsResource) -> Result<Vec<Described>, Failure>,
+) -> Vec<DescribeConfigsResult> {
+    let one = |resource: DescribeConfigsResource| {
+        let found = match left {
+            0 => Err((
+                ErrorCode::INVALID_REQUEST,
+                "too much is asked in one request; ask for fewer resources at a time".to_owned(),
+            )),
+            _ => describe(&resource),
+        };
+        left = left.saturating_sub(found.iter().flatten().map(cost).sum());
         let (error_code, error_message, configs) = match found {
             Ok(configs) => (ErrorCode::NONE, None, configs),
             Err((code, message)) => (code, Some(message), Vec::new()),
@@ -39,8 +84,15 @@ pub fn handle(call: Call, request: DescribeConfigsRequest) -> Answer<DescribeCon
             resource_name: resource.resource_name,
         }
     };
-    let results = request.resources.into_iter().map(one).collect();
-    DescribeConfigsResponse { results, ..Default::default() }.into()
+    resources.into_iter().map(one).collect()
+}
+
+/// What a description takes in memory, about.
+fn cost(described: &Described) -> usize {
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let synonyms = described.synonyms.iter().map(|s| ROW + s.name.len() + text(&s.value));
+    let own = described.name.len() + text(&described.value) + text(&described.documentation);
+    ROW + own + synonyms.sum::<usize>()
 }
 
 fn describe(
@@ -124,5 +176,32 @@ fn row(described: Described) -> DescribeConfigsResourceResult {
             })
             .collect(),
         documentation: described.documentation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_config::ConfigSource;
+
+    use super::*;
+
+    #[test]
+    fn a_short_request_gets_no_endless_answer() {
+        let key = Described {
+            name: "k".repeat(100),
+            value: Some("v".repeat(100)),
+            read_only: false,
+            source: ConfigSource::Default,
+            sensitive: false,
+            synonyms: Vec::new(),
+            kind: None,
+            documentation: None,
+        };
+        let resources = vec![DescribeConfigsResource::default(); 1000];
+        let results = within(10_000, resources, |_| Ok(vec![key.clone(); 10]));
+        assert_eq!(results.len(), 1000);
+        let told = results.iter().filter(|r| r.error_code == ErrorCode::NONE).count();
+        assert_eq!(told, 4, "each costs 2,640");
+        assert!(results.iter().skip(4).all(|r| r.configs.is_empty() && r.error_message.is_some()));
     }
 }
