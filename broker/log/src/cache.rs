@@ -104,9 +104,24 @@ impl FileCache {
         self.closed.fetch_add(evicted.len() as u64, Ordering::Relaxed);
     }
 
+    /// Opens a file that is not kept in the cache, closing others when the process may open no
+    /// more. `op` is what an error says was tried.
+    pub(crate) fn open(
+        &self,
+        op: &'static str,
+        path: &Path,
+        how: Open,
+    ) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let open = || self.disk.open(path, how).map_err(DiskError::at(op, path));
+        match open() {
+            Err(e) if e.is_out_of_resources() && self.make_room() > 0 => open(),
+            other => other,
+        }
+    }
+
     /// Closes the older half of the open files, because the process may open no more; returns how
     /// many.
-    fn make_room(&self) -> usize {
+    pub(crate) fn make_room(&self) -> usize {
         let mut evicted = Vec::new();
         let mut ring = self.ring.lock();
         for _ in 0..ring.len().div_ceil(2) {
@@ -155,12 +170,7 @@ impl Slot {
             }
             let path = path();
             let path = path.as_ref();
-            let file = match cache.disk.open(path, how).map_err(DiskError::at("open", path)) {
-                Err(e) if e.is_out_of_resources() && cache.make_room() > 0 => {
-                    cache.disk.open(path, how).map_err(DiskError::at("open", path))?
-                }
-                other => other?,
-            };
+            let file = cache.open("open", path, how)?;
             *place = Some(Arc::clone(&file));
             self.used.store(true, Ordering::Relaxed);
             file

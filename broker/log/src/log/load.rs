@@ -81,9 +81,13 @@ impl Log {
     ) -> Result<Self> {
         let disk = shared.cache.disk();
         disk.create_dir(&dir).map_err(DiskError::at("create", &dir))?;
-        if let Some(id) = topic_id
-            && let Err(e) = identity::write_topic_id(&**disk, &dir, id)
-        {
+        let write = |id| match identity::write_topic_id(&**disk, &dir, id) {
+            Err(e) if e.is_out_of_resources() && shared.cache.make_room() > 0 => {
+                identity::write_topic_id(&**disk, &dir, id)
+            }
+            other => other,
+        };
+        if let Some(Err(e)) = topic_id.map(write) {
             // What is left of it would be taken for a log after a restart.
             if let Err(e) = disk.remove_dir_all(&dir) {
                 tracing::warn!(path = %dir.display(), "cannot remove a log that was not made: {e}");
@@ -294,7 +298,12 @@ impl Loading<'_> {
         epochs.truncate_from_start(start);
         let high_watermark = self.from.high_watermark.clamp(start, end);
         producers.forget_replicated(high_watermark);
-        let recovery_point = if clean { end } else { self.flushed().clamp(start, end) };
+        let recovery_point = match self.flushed() {
+            _ if clean => end,
+            // From before a cut: it says nothing of what is there.
+            flushed if flushed > end => start,
+            flushed => flushed.max(start),
+        };
         let since_entry = match segments.last() {
             Some(active) if active.size() > 0 => active.bytes_since_entry()?,
             _ => 0,

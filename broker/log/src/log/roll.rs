@@ -124,10 +124,7 @@ impl Log {
         }
         let path = self.snapshot_path(offset);
         let bytes = snapshot::encode(&writer.producers.list());
-        let file = self
-            .disk()
-            .open(&path, crate::disk::Open::Truncate)
-            .map_err(DiskError::at("create", &path))?;
+        let file = self.place.cache.open("create", &path, crate::disk::Open::Truncate)?;
         file.write_at(&bytes, 0).map_err(DiskError::at("write", &path))?;
         writer.snapshots.push(offset);
         Ok(())
@@ -136,9 +133,9 @@ impl Log {
     /// Makes the snapshot of this offset survive a power loss, if there is one.
     pub(super) fn sync_snapshot(&self, offset: i64) -> Result<()> {
         let path = self.snapshot_path(offset);
-        match self.disk().open(&path, crate::disk::Open::Write) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(DiskError::at("open", &path)(e).into()),
+        match self.place.cache.open("open", &path, crate::disk::Open::Write) {
+            Err(e) if crate::cache::is_missing(&e) => Ok(()),
+            Err(e) => Err(e.into()),
             Ok(file) => Ok(file.sync_data().map_err(DiskError::at("flush", &path))?),
         }
     }

@@ -62,11 +62,14 @@ fn files_that_are_not_in_use_are_closed_for_others() {
     let disk = sim();
     let shared =
         Shared { cache: FileCache::new(Arc::new(disk.clone()), 64), graveyard: Arc::default() };
-    disk.set_most_open(6);
+    disk.set_most_open(3);
     let log = |p| {
         let dir = Path::new("/data").join(format!("t-{p}"));
         let name = TopicPartition::new("t", p);
-        Log::create(&shared, dir, name, None, Arc::new(small()), 0).expect("create")
+        let log = Log::create(&shared, dir, name, Some("id"), Arc::new(small()), 0);
+        let log = log.expect("create");
+        put(&log, 3, 100).expect("append");
+        log
     };
     let logs: Vec<_> = (0..30).map(log).collect();
     for _ in 0..60 {
@@ -139,6 +142,7 @@ fn a_recovery_point_from_before_a_cut_is_not_trusted() {
     file.write_at(&[0; 50], log.segment_sizes()[0].1 - 50).expect("write");
     let start = Start { recovery_point: Some(before), ..FRESH };
     let (log, report) = open(&shared, &log.dir(), small(), start);
+    assert_eq!(log.recovery_point(), 0);
     assert!(report.truncated_bytes > 0 && log.end_offset() < second, "{report:?}");
 }
 
