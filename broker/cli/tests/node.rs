@@ -324,6 +324,44 @@ fn whoever_closes_its_own_direction_gets_all_its_answers() {
 }
 
 #[test]
+fn long_polls_of_huge_requests_stop_nobody() {
+    let node = Node::format();
+    let small = ["socket.request.max.bytes=2097152", "queued.max.request.bytes=2097152"];
+    let _process = node.start(&small);
+    node.until_ready();
+    let mut stream = node.connect().unwrap();
+    // Metadata in version 1, which makes the topic.
+    let body = [0, 3, 0, 1, 0, 0, 0, 7, 0, 1, b'x', 0, 0, 0, 1, 0, 1, b't'];
+    stream.write_all(&18_u32.to_be_bytes()).unwrap();
+    stream.write_all(&body).unwrap();
+    receive(&mut stream).unwrap();
+
+    // Fetch in version 7: of its partition 0, for half a minute, forgetting very many others.
+    let mut body = vec![0, 1, 0, 7, 0, 0, 0, 8, 0, 1, b'x'];
+    for number in [-1_i32, 30_000, 1, 1 << 20] {
+        body.extend(number.to_be_bytes());
+    }
+    body.extend([0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    body.extend([0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 0]);
+    body.extend([0; 16]);
+    body.extend((1_i32 << 20).to_be_bytes());
+    let forgotten = 480_000_u32;
+    body.extend([0, 0, 0, 1, 0, 1, b'u']);
+    body.extend(forgotten.to_be_bytes());
+    body.extend(vec![0; 4 * forgotten as usize]);
+    let mut polls: Vec<TcpStream> = (0..4).map(|_| node.connect().unwrap()).collect();
+    for stream in &mut polls {
+        stream.write_all(&u32::try_from(body.len()).unwrap().to_be_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        assert_eq!(receive(stream).unwrap_err().kind(), ErrorKind::WouldBlock, "it waits");
+        let mut other = node.connect().unwrap();
+        other.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(ask_brokers(&mut other).unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn an_authorizer_that_would_not_be_asked_is_refused() {
     let node = Node::format();
     let standard = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";

@@ -1,5 +1,7 @@
 //! DescribeProducers: who writes idempotently to a partition (KIP-664).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ottla_metadata::Image;
 use ottla_replica::EpochCheck;
 use ottla_wire::ErrorCode;
@@ -12,8 +14,16 @@ use crate::answer::Answer;
 use crate::api::partitions;
 use crate::call::Call;
 
-/// Answers DescribeProducers.
-pub fn handle(call: Call, request: DescribeProducersRequest) -> Answer<DescribeProducersResponse> {
+/// Answers DescribeProducers, each partition once: a number is short and a list of producers long.
+pub fn handle(
+    call: Call,
+    mut request: DescribeProducersRequest,
+) -> Answer<DescribeProducersResponse> {
+    let mut partitions: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+    for topic in &mut request.topics {
+        let seen = partitions.entry(topic.name.clone()).or_default();
+        topic.partition_indexes.retain(|partition| seen.insert(*partition));
+    }
     let image = call.context.image();
     let topics = request
         .topics

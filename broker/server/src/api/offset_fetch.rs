@@ -1,5 +1,7 @@
 //! OffsetFetch: how far groups have read.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ottla_coordinator::group::Stability;
 use ottla_coordinator::{Reply, Request};
 use ottla_engine::Submitted;
@@ -27,11 +29,29 @@ pub fn handle(call: Call, request: OffsetFetchRequest) -> Answer<OffsetFetchResp
         GROUPS_SINCE.. => request.groups,
         _ => vec![one_group(request.group_id, request.topics)],
     };
+    let asked = once(asked);
     let pending: Vec<_> = asked.into_iter().map(|group| begin(&call, group, stability)).collect();
     Answer::later(async move {
         let found = groups::all(pending.into_iter().map(|p| p.finish(&call)).collect()).await;
         respond(call.version, found)
     })
+}
+
+/// Each partition of a group once, and each group that is asked for all its partitions: a few bytes
+/// ask for metadata of thousands.
+fn once(mut asked: Vec<OffsetFetchRequestGroup>) -> Vec<OffsetFetchRequestGroup> {
+    let mut whole = BTreeSet::new();
+    let mut partitions: BTreeMap<_, BTreeSet<i32>> = BTreeMap::new();
+    asked.retain_mut(|group| {
+        let Some(topics) = &mut group.topics else { return whole.insert(group.group_id.clone()) };
+        for topic in topics {
+            let key = (group.group_id.clone(), topic.name.clone(), topic.topic_id);
+            let seen = partitions.entry(key).or_default();
+            topic.partition_indexes.retain(|partition| seen.insert(*partition));
+        }
+        true
+    });
+    asked
 }
 
 fn one_group(
@@ -163,4 +183,37 @@ fn respond(version: i16, mut found: Vec<OffsetFetchResponseGroup>) -> OffsetFetc
         topics.clear();
     }
     OffsetFetchResponse { topics, error_code: one.error_code, ..Default::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_again_is_answered_once() {
+        let topic = |name: &str, partitions: &[i32]| OffsetFetchRequestTopics {
+            name: name.to_owned(),
+            partition_indexes: partitions.to_vec(),
+            ..Default::default()
+        };
+        let group = |id: &str, topics| OffsetFetchRequestGroup {
+            group_id: id.to_owned(),
+            topics,
+            ..Default::default()
+        };
+        let asked = vec![
+            group("a", None),
+            group("b", Some(vec![topic("t", &[0, 1, 0]), topic("t", &[1, 2]), topic("u", &[0])])),
+            group("a", None),
+            group("a", Some(vec![topic("t", &[0])])),
+            group("b", Some(vec![topic("t", &[2, 3])])),
+        ];
+        let left = vec![
+            group("a", None),
+            group("b", Some(vec![topic("t", &[0, 1]), topic("t", &[2]), topic("u", &[0])])),
+            group("a", Some(vec![topic("t", &[0])])),
+            group("b", Some(vec![topic("t", &[3])])),
+        ];
+        assert_eq!(once(asked), left);
+    }
 }
