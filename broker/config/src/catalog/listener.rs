@@ -35,7 +35,8 @@ keys! {
     /// Requests that may wait to be worked on before sockets are left unread.
     QUEUED_MAX_REQUESTS: i32 = "queued.max.requests", .default("500").min(1).high()
         .no_effect(why::COUNT);
-    /// Bytes of requests that may be in memory before sockets are left unread; -1 is 512 MiB.
+    /// Bytes of large requests that may be in memory before no more of them are read; those that wait
+    /// for their answers may hold as much again. -1 is 512 MiB.
     QUEUED_MAX_REQUEST_BYTES: i64 = "queued.max.request.bytes", .default("-1");
     /// Connections the system keeps waiting for a listener to accept them.
     SOCKET_LISTEN_BACKLOG_SIZE: i32 = "socket.listen.backlog.size", .default("50").min(1);
