@@ -14,9 +14,6 @@ use ottla_wire::api::update_features::{
 use ottla_wire::schema::metadata::FeatureLevelRecord;
 use std::collections::BTreeMap;
 
-/// The level of `kraft.version` in every cluster here: voters can always be changed.
-const KRAFT_LEVEL: i16 = 1;
-
 /// In which direction a level may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Upgrade {
@@ -112,10 +109,7 @@ fn update_one(
     if let Some(why) = unsupported(draft.image(), waits, name, level) {
         return refuse(&why);
     }
-    let current = match name {
-        KRAFT => KRAFT_LEVEL,
-        _ => draft.image().features().level(name),
-    };
+    let current = draft.image().features().level(name);
     if level < current && direction == Upgrade::Up {
         return refuse(
             "Can't downgrade the version of this feature without setting the upgrade type to either safe or \
@@ -128,6 +122,10 @@ fn update_one(
     match name {
         MetadataVersion::FEATURE => check_metadata_version(level, current, direction)?,
         KRAFT if level < current => return refuse("Can't downgrade the version of this feature."),
+        // The voters of the configuration files would have to be written into the log first.
+        KRAFT if level > current => {
+            return refuse("Its quorum was formed by controller.quorum.voters.");
+        }
         KRAFT => return Ok(()),
         _ => {
             if let Err(e) = check_level(name, level, version, proposed) {

@@ -4,6 +4,7 @@ use crate::cluster::{BrokerRegistration, ControllerRegistration};
 use crate::config::{ConfigResource, ResourceType};
 use crate::delta::Change;
 use crate::error::ApplyError;
+use crate::features::KRAFT;
 use crate::image::{Image, Provenance};
 use crate::partition::{NO_RECOVERY_CHANGE, Partition, Recovery, directory};
 use crate::quota::QuotaEntity;
@@ -57,10 +58,7 @@ impl Image {
             R::ClearElr(r) => self.apply_clear_elr(r, note)?,
             R::Config(r) => self.apply_config(r, note)?,
             R::FeatureLevel(r) => {
-                if !Arc::make_mut(&mut self.features).set(&r.name, r.feature_level) {
-                    let (name, level) = (r.name.clone(), r.feature_level);
-                    return Err(ApplyError::Feature { name, level });
-                }
+                Arc::make_mut(&mut self.features).set(&r.name, r.feature_level)?;
                 note(Change::Feature(r.name.clone()));
             }
             R::ClientQuota(r) => self.apply_quota(r, note),
@@ -99,6 +97,17 @@ impl Image {
         }
         self.provenance = Provenance { offset, ..self.provenance };
         Ok(())
+    }
+
+    /// Sets the level of `kraft.version`, which the quorum keeps in records of its own.
+    ///
+    /// # Errors
+    /// When there is no such level.
+    pub fn set_kraft_version(&mut self, level: i16) -> Result<(), ApplyError> {
+        if self.features.level(KRAFT) == level {
+            return Ok(());
+        }
+        Arc::make_mut(&mut self.features).set(KRAFT, level)
     }
 
     fn broker_at(&self, id: i32, epoch: i64) -> Result<&Arc<BrokerRegistration>, ApplyError> {

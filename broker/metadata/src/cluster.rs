@@ -57,24 +57,8 @@ impl BrokerRegistration {
             id: record.broker_id,
             epoch: record.broker_epoch,
             incarnation_id: record.incarnation_id,
-            endpoints: record
-                .end_points
-                .iter()
-                .map(|e| Endpoint {
-                    listener: e.name.clone(),
-                    host: e.host.clone(),
-                    port: e.port,
-                    security_protocol: e.security_protocol,
-                })
-                .collect(),
-            features: record
-                .features
-                .iter()
-                .map(|f| {
-                    let range = VersionRange::new(f.min_supported_version, f.max_supported_version);
-                    (f.name.clone(), range)
-                })
-                .collect(),
+            endpoints: record.end_points.iter().map(Endpoint::from).collect(),
+            features: record.features.iter().map(Supported::from).map(|f| (f.0, f.1)).collect(),
             rack: record.rack.clone(),
             fenced: record.fenced,
             in_controlled_shutdown: record.in_controlled_shutdown,
@@ -92,25 +76,8 @@ impl BrokerRegistration {
             is_migrating_zk_broker: version.has_migration() && self.is_migrating_zk_broker,
             incarnation_id: self.incarnation_id,
             broker_epoch: self.epoch,
-            end_points: self
-                .endpoints
-                .iter()
-                .map(|e| BrokerEndpoint {
-                    name: e.listener.clone(),
-                    host: e.host.clone(),
-                    port: e.port,
-                    security_protocol: e.security_protocol,
-                })
-                .collect(),
-            features: self
-                .features
-                .iter()
-                .map(|(name, range)| BrokerFeature {
-                    name: name.clone(),
-                    min_supported_version: range.min,
-                    max_supported_version: range.max,
-                })
-                .collect(),
+            end_points: self.endpoints.iter().map(Into::into).collect(),
+            features: self.features.iter().map(|(n, r)| Supported(n.clone(), *r).into()).collect(),
             rack: self.rack.clone(),
             fenced: self.fenced,
             in_controlled_shutdown: self.in_controlled_shutdown,
@@ -181,24 +148,8 @@ impl ControllerRegistration {
             id: record.controller_id,
             incarnation_id: record.incarnation_id,
             zk_migration_ready: record.zk_migration_ready,
-            endpoints: record
-                .end_points
-                .iter()
-                .map(|e| Endpoint {
-                    listener: e.name.clone(),
-                    host: e.host.clone(),
-                    port: e.port,
-                    security_protocol: e.security_protocol,
-                })
-                .collect(),
-            features: record
-                .features
-                .iter()
-                .map(|f| {
-                    let range = VersionRange::new(f.min_supported_version, f.max_supported_version);
-                    (f.name.clone(), range)
-                })
-                .collect(),
+            endpoints: record.end_points.iter().map(Endpoint::from).collect(),
+            features: record.features.iter().map(Supported::from).map(|f| (f.0, f.1)).collect(),
         }
     }
 
@@ -209,28 +160,50 @@ impl ControllerRegistration {
             controller_id: self.id,
             incarnation_id: self.incarnation_id,
             zk_migration_ready: self.zk_migration_ready,
-            end_points: self
-                .endpoints
-                .iter()
-                .map(|e| ControllerEndpoint {
-                    name: e.listener.clone(),
-                    host: e.host.clone(),
-                    port: e.port,
-                    security_protocol: e.security_protocol,
-                })
-                .collect(),
-            features: self
-                .features
-                .iter()
-                .map(|(name, range)| ControllerFeature {
-                    name: name.clone(),
-                    min_supported_version: range.min,
-                    max_supported_version: range.max,
-                })
-                .collect(),
+            end_points: self.endpoints.iter().map(Into::into).collect(),
+            features: self.features.iter().map(|(n, r)| Supported(n.clone(), *r).into()).collect(),
         }
     }
 }
+
+/// A feature and the levels of it that a node supports.
+struct Supported(String, VersionRange);
+
+/// Endpoints and features to and from their forms in records, which differ by name alone.
+macro_rules! in_records {
+    ($endpoint:ident, $feature:ident) => {
+        impl From<&$endpoint> for Endpoint {
+            fn from(e: &$endpoint) -> Self {
+                let (listener, host) = (e.name.clone(), e.host.clone());
+                Self { listener, host, port: e.port, security_protocol: e.security_protocol }
+            }
+        }
+
+        impl From<&Endpoint> for $endpoint {
+            fn from(e: &Endpoint) -> Self {
+                let (name, host) = (e.listener.clone(), e.host.clone());
+                Self { name, host, port: e.port, security_protocol: e.security_protocol }
+            }
+        }
+
+        impl From<&$feature> for Supported {
+            fn from(f: &$feature) -> Self {
+                let range = VersionRange::new(f.min_supported_version, f.max_supported_version);
+                Self(f.name.clone(), range)
+            }
+        }
+
+        impl From<Supported> for $feature {
+            fn from(Supported(name, range): Supported) -> Self {
+                let (min_supported_version, max_supported_version) = (range.min, range.max);
+                Self { name, min_supported_version, max_supported_version }
+            }
+        }
+    };
+}
+
+in_records!(BrokerEndpoint, BrokerFeature);
+in_records!(ControllerEndpoint, ControllerFeature);
 
 fn sorted(dirs: &[Uuid]) -> Vec<Uuid> {
     let mut dirs = dirs.to_vec();

@@ -1,5 +1,6 @@
 //! What can be wrong with a record that is to be applied.
 
+use crate::features::VersionRange;
 use ottla_wire::Uuid;
 use thiserror::Error;
 
@@ -69,13 +70,15 @@ pub enum ApplyError {
         /// The number.
         code: i64,
     },
-    /// The feature cannot have this level here.
-    #[error("feature {name} has no level {level} known here")]
+    /// The feature cannot have this level here: a newer software wrote the record.
+    #[error("{name} is at level {level}, and {}", known_levels(*known))]
     Feature {
         /// The feature.
         name: String,
         /// The level in the record.
         level: i16,
+        /// The levels that this software knows; only 0 of a feature that it does not know.
+        known: VersionRange,
     },
     /// There is no access rule with this id.
     #[error("no acl has the id {0}")]
@@ -83,4 +86,11 @@ pub enum ApplyError {
     /// A transaction's begin, end or abort where there cannot be one.
     #[error("{0} record where there cannot be one")]
     Transaction(&'static str),
+}
+
+fn known_levels(known: VersionRange) -> String {
+    if known.max == 0 {
+        return "no level is known".to_owned();
+    }
+    format!("levels {known} are known")
 }

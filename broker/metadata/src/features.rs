@@ -1,5 +1,6 @@
 //! The features of a cluster besides `metadata.version`, their levels and what each level needs.
 
+use crate::error::ApplyError;
 use crate::version::MetadataVersion;
 use std::collections::BTreeMap;
 
@@ -190,17 +191,32 @@ impl Features {
         self.level(ELR) >= 1
     }
 
-    /// Sets a level; 0 removes the feature. Returns whether the level is one that can be held.
-    pub(crate) fn set(&mut self, name: &str, level: i16) -> bool {
+    /// Sets a level; 0 removes the feature.
+    ///
+    /// # Errors
+    /// When this software does not know the level: it cannot tell what else such a cluster's metadata mean. The
+    /// features are as they were.
+    pub(crate) fn set(&mut self, name: &str, level: i16) -> Result<(), ApplyError> {
+        let unknown = |known| ApplyError::Feature { name: name.to_owned(), level, known };
         if name == MetadataVersion::FEATURE {
-            let Some(version) = MetadataVersion::from_level(level) else { return false };
+            let known = VersionRange::new(
+                MetadataVersion::MINIMUM.level(),
+                MetadataVersion::LATEST_TESTING.level(),
+            );
+            let version = MetadataVersion::from_level(level).ok_or_else(|| unknown(known))?;
             self.version = Some(version);
-        } else if level == 0 {
+            return Ok(());
+        }
+        let known = Feature::named(name).map_or(VersionRange::new(0, 0), Feature::range);
+        if !known.contains(level) {
+            return Err(unknown(known));
+        }
+        if level == 0 {
             self.finalized.remove(name);
         } else {
             self.finalized.insert(name.to_owned(), level);
         }
-        true
+        Ok(())
     }
 }
 
@@ -235,6 +251,29 @@ mod tests {
         assert_eq!(elr.missing(1, at(22), &BTreeMap::new()), Some(("metadata.version", 23)));
         assert_eq!(elr.missing(1, at(23), &BTreeMap::new()), None);
         assert_eq!(elr.missing(0, at(7), &BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn levels_that_are_not_known_are_not_held() {
+        let mut features = Features::default();
+        assert_eq!(features.set(GROUP, 1), Ok(()));
+        assert_eq!(features.set("feature.of.tomorrow", 0), Ok(()));
+        let before = features.clone();
+        for (name, level) in [
+            (MetadataVersion::FEATURE, 99),
+            (MetadataVersion::FEATURE, 0),
+            (GROUP, 2),
+            (GROUP, -1),
+            (KRAFT, 2),
+            ("feature.of.tomorrow", 1),
+        ] {
+            assert!(features.set(name, level).is_err(), "{name} {level}");
+            assert_eq!(features, before);
+        }
+        let error = features.set(MetadataVersion::FEATURE, 99).expect_err("unknown");
+        assert_eq!(error.to_string(), "metadata.version is at level 99, and levels 7-31 are known");
+        let error = features.set("feature.of.tomorrow", 1).expect_err("unknown");
+        assert_eq!(error.to_string(), "feature.of.tomorrow is at level 1, and no level is known");
     }
 
     #[test]

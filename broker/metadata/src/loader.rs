@@ -1,7 +1,8 @@
 //! Reads the metadata log batch by batch into images to publish.
 
-use crate::delta::Delta;
+use crate::delta::{Change, Delta};
 use crate::error::ApplyError;
+use crate::features::KRAFT;
 use crate::image::{Image, Provenance};
 use ottla_wire::schema::metadata::MetadataRecord;
 
@@ -43,8 +44,8 @@ impl Loader {
         self.delta = delta;
     }
 
-    /// Applies one record. An error leaves out that record alone; the reader may go on, as a broker does that reads
-    /// what a newer one wrote, or stop.
+    /// Applies one record. An error leaves out that record alone; the reader may go on, or stop, as it must where the
+    /// cluster has a level of a feature that is not known here.
     pub fn apply(&mut self, record: &MetadataRecord, offset: i64) -> Result<(), ApplyError> {
         let done = self.step(record, offset);
         self.faults += u64::from(done.is_err());
@@ -71,6 +72,23 @@ impl Loader {
         }
         let delta = &mut self.delta;
         self.image.apply_noting(record, offset, &mut |change| delta.add(change))
+    }
+
+    /// Sets the level of `kraft.version`. The quorum's own records belong to no transaction.
+    ///
+    /// # Errors
+    /// When there is no such level.
+    pub fn set_kraft_version(&mut self, level: i16) -> Result<(), ApplyError> {
+        if self.image.features().level(KRAFT) == level {
+            return Ok(());
+        }
+        self.image.set_kraft_version(level)?;
+        self.delta.add(Change::Feature(KRAFT.to_owned()));
+        if let Some((image, delta)) = &mut self.before {
+            image.set_kraft_version(level)?;
+            delta.add(Change::Feature(KRAFT.to_owned()));
+        }
+        Ok(())
     }
 
     /// Says that everything up to an offset was read, written in this epoch at this time.

@@ -13,12 +13,9 @@ use ottla_wire::schema::raft::{
 };
 use ottla_wire::{Decoder, EncodeError, Encoder, Message, Uuid};
 
-use crate::batch::{Builder, Flaw, Raw};
+use crate::batch::{self, Builder, Flaw, Raw};
 use crate::types::{CommittedLeaderId, LogId, Membership, StoredMembership};
 use crate::voter::{Endpoint, KraftVersions, Member, NodeKey, Voter};
-
-/// The level of `kraft.version` that has voters in the log (KIP-853).
-pub(crate) const KRAFT_VERSION: i16 = 1;
 
 /// What a control record says.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,10 +129,23 @@ pub(crate) fn leader_change(leader: NodeKey, voters: impl Iterator<Item = NodeKe
     })
 }
 
-/// The records that stand for a membership.
-pub(crate) fn membership(membership: &Membership) -> [Control; 2] {
-    let version = KRaftVersionRecord { version: 0, kraft_version: KRAFT_VERSION };
+/// The records that stand for a membership. The level of `kraft.version` is 1 where voters can be changed (KIP-853),
+/// and 0 where they were named by configuration files; Kafka then has no such records at all.
+pub(crate) fn membership(membership: &Membership, kraft_version: i16) -> [Control; 2] {
+    let version = KRaftVersionRecord { version: 0, kraft_version };
     [Control::KraftVersion(version), Control::Voters(Box::new(voters_record(membership)))]
+}
+
+/// The level of `kraft.version` that a control batch sets, if it sets one.
+pub(crate) fn kraft_version(batch: &Bytes) -> Result<Option<i16>, Flaw> {
+    let (_, raw) = batch::records(batch)?;
+    let mut level = None;
+    for record in &raw {
+        if let Some(Control::KraftVersion(record)) = Control::decode(record)? {
+            level = Some(record.kraft_version);
+        }
+    }
+    Ok(level)
 }
 
 /// The same for a snapshot that ends before `end_offset` and whose last entry is `last`.
@@ -143,6 +153,7 @@ pub(crate) fn snapshot_membership(
     stored: &StoredMembership,
     end_offset: i64,
     last: Option<LogId>,
+    kraft_version: i16,
 ) -> [Control; 2] {
     let mut record = voters_record(stored.membership());
     record.end_offset = end_offset;
@@ -151,7 +162,7 @@ pub(crate) fn snapshot_membership(
         record.membership_next_index = next(id.index);
         record.membership_epoch = id.leader_id.term;
     }
-    let version = KRaftVersionRecord { version: 0, kraft_version: KRAFT_VERSION };
+    let version = KRaftVersionRecord { version: 0, kraft_version };
     [Control::KraftVersion(version), Control::Voters(Box::new(record))]
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ottla_metadata::ApplyError;
 use ottla_wire::ErrorCode;
 use thiserror::Error;
 
@@ -68,6 +69,20 @@ pub enum QuorumError {
         /// Where the log begins.
         log_start: i64,
     },
+    /// A newer software raised a feature of the cluster to a level that is not known here. Nothing was changed.
+    #[error(
+        "{}, offset {offset}: {what} here. Nothing was changed. Start a version of this software that knows that level, \
+         at least as new as the one that set it",
+        path.display()
+    )]
+    UnknownLevel {
+        /// The snapshot, or the directory of the metadata log.
+        path: PathBuf,
+        /// The record's offset, or the last one that the snapshot contains.
+        offset: i64,
+        /// The feature, its level, and the levels known here.
+        what: ApplyError,
+    },
     /// The metadata log itself failed.
     #[error("metadata log: {0}")]
     Log(#[from] ottla_log::LogError),
@@ -105,6 +120,7 @@ impl QuorumError {
             Self::NotLeader { .. } => ErrorCode::NOT_CONTROLLER,
             Self::TooLarge { .. } | Self::Encode(_) => ErrorCode::INVALID_REQUEST,
             Self::Stopped(_) => ErrorCode::NOT_CONTROLLER,
+            Self::UnknownLevel { .. } => ErrorCode::UNSUPPORTED_VERSION,
             Self::Io { .. }
             | Self::Corrupt { .. }
             | Self::Damaged { .. }

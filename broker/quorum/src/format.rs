@@ -14,10 +14,9 @@ use std::path::{Path, PathBuf};
 use ottla_log::disk::Disk;
 use ottla_metadata::MetadataVersion;
 use ottla_wire::Uuid;
-use ottla_wire::schema::raft::KRaftVersionRecord;
 use thiserror::Error;
 
-use crate::control::{self, Control};
+use crate::control;
 use crate::directories::{DirectoryError, Ensemble, Found, METADATA_PARTITION};
 use crate::error::QuorumError;
 use crate::meta_properties::{Layout, MetaProperties};
@@ -233,13 +232,8 @@ fn write_voters(
     disk.create_dir_all(&partition).map_err(|e| QuorumError::io("create", &partition, e))?;
     let voters = controllers.iter().map(|c| c.voter(&request.controller_listener));
     let members: BTreeMap<_, _> = voters.map(|v| (v.key, v.member)).collect();
-    let version = KRaftVersionRecord { version: 0, kraft_version };
-    let [_, voters] = control::membership(&Membership::from(members));
-    let head = Head {
-        last_contained_ms: now_ms,
-        epoch: 0,
-        controls: &[Control::KraftVersion(version), voters],
-    };
+    let controls = control::membership(&Membership::from(members), kraft_version);
+    let head = Head { last_contained_ms: now_ms, epoch: 0, controls: &controls };
     let path = partition.join(SnapshotId::default().file_name());
     snapshot::write(disk, &path, &head, std::iter::empty(), now_ms)
 }

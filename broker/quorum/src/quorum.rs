@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use ottla_metadata::MetadataVersion;
+use ottla_metadata::{Image, MetadataVersion};
 use ottla_wire::schema::metadata::MetadataRecord;
 use tokio::sync::watch;
 
@@ -37,6 +37,11 @@ pub trait Quorum: Debug + Send + Sync + 'static {
     /// What was committed, from now on: images, and what changed between them.
     fn updates(&self) -> Updates;
 
+    /// Waits for an image that holds everything that was committed before this node started, as far as this node
+    /// or the leader of now knows, whoever leads. What is read back at a start comes in pieces, and a piece alone
+    /// would make strays of the logs of topics that are in later ones.
+    fn caught_up(&self) -> BoxFuture<'_, Result<Image, QuorumError>>;
+
     /// Who leads, and every change of it.
     fn leadership(&self) -> watch::Receiver<Leadership>;
 
@@ -66,6 +71,16 @@ pub trait Quorum: Debug + Send + Sync + 'static {
 
 /// A batch on its way. Done when the batch is committed and this node's image has it.
 pub struct Proposal(pub(crate) BoxFuture<'static, Result<Committed, QuorumError>>);
+
+impl Proposal {
+    /// A batch that is on its way as this future says; for engines other than the one here.
+    #[must_use]
+    pub fn new(
+        committed: impl Future<Output = Result<Committed, QuorumError>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(committed))
+    }
+}
 
 impl fmt::Debug for Proposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

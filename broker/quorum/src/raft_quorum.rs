@@ -1,5 +1,6 @@
 //! The quorum as openraft makes it.
 
+mod caught_up;
 #[cfg(test)]
 mod tests;
 mod watch_leader;
@@ -19,7 +20,7 @@ use openraft::{
 };
 use ottla_log::Log;
 use ottla_log::disk::Disk;
-use ottla_metadata::{MetadataVersion, record_version};
+use ottla_metadata::{Image, MetadataVersion, record_version};
 use ottla_wire::schema::metadata::MetadataRecord;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -32,7 +33,7 @@ use crate::quorum::{
 };
 use crate::state_machine::{Signals, SnapshotPolicy, SnapshotSource, StateMachine};
 use crate::store::{LogStore, Opened, Retention, Store, StoreOptions};
-use crate::types::{Membership, StoredMembership, TypeConfig};
+use crate::types::{LogId, Membership, StoredMembership, TypeConfig};
 use crate::updates::Updates;
 use crate::voter::{Member, NodeKey, Voter};
 
@@ -99,6 +100,8 @@ pub struct RaftQuorum {
     store: Arc<Store>,
     signals: Arc<Signals>,
     leadership: watch::Receiver<Leadership>,
+    /// The last entry of the log when the node started.
+    at_start: Option<LogId>,
     /// One change of members at a time: two at once could leave a joint configuration behind.
     changing: Mutex<()>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -138,6 +141,7 @@ impl RaftQuorum {
         let initial: BTreeMap<_, _> = voters.into_iter().map(|v| (v.key, v.member)).collect();
         let fallback = StoredMembership::new(None, Membership::from(initial.clone()));
         let fresh = store.is_empty();
+        let at_start = store.last();
         let state_machine = StateMachine::new(
             store.clone(),
             if fresh { StoredMembership::default() } else { fallback },
@@ -147,7 +151,7 @@ impl RaftQuorum {
         );
         let config = Arc::new(config(options.election_timeout_ms, options.kept_entries)?);
         let raft = Raft::new(options.node, config, network, LogStore(store.clone()), state_machine);
-        let raft: Node = raft.await.map_err(|e| stopped(&e))?;
+        let raft: Node = raft.await.map_err(|e| QuorumError::Stopped(reason(&signals, &e)))?;
         let (leadership, tasks) =
             watch_leader::start(&raft, &signals, options.snapshots, options.clock);
         let quorum = Self {
@@ -156,6 +160,7 @@ impl RaftQuorum {
             store,
             signals,
             leadership,
+            at_start,
             changing: Mutex::new(()),
             tasks: std::sync::Mutex::new(tasks),
         };
@@ -202,14 +207,14 @@ impl RaftQuorum {
     /// Resolves when this node takes part no more, because its disk failed or it was shut down, with the reason. Nothing
     /// is proposed, voted or committed here from then on until the process is started again.
     pub fn ended(&self) -> impl Future<Output = String> + Send + 'static {
-        let mut metrics = self.raft.metrics();
+        let (mut metrics, signals) = (self.raft.metrics(), self.signals.clone());
         async move {
             loop {
                 if let Err(why) = &metrics.borrow_watched().running_state {
-                    return why.to_string();
+                    return reason(&signals, why);
                 }
                 if metrics.changed().await.is_err() {
-                    return "it was dropped".to_owned();
+                    return reason(&signals, &"it was dropped");
                 }
             }
         }
@@ -356,6 +361,11 @@ fn config(election_timeout_ms: u64, kept_entries: u64) -> Result<Config, QuorumE
     config.validate().map_err(|e| stopped(&e))
 }
 
+/// Why the quorum ended here: what the state machine refused to go on with, or else what openraft says.
+fn reason(signals: &Signals, otherwise: &dyn fmt::Display) -> String {
+    signals.refusal.get().cloned().unwrap_or_else(|| otherwise.to_string())
+}
+
 fn stopped(e: &dyn fmt::Display) -> QuorumError {
     QuorumError::Stopped(e.to_string())
 }
@@ -394,6 +404,13 @@ impl Quorum for RaftQuorum {
 
     fn updates(&self) -> Updates {
         self.signals.publisher.subscribe()
+    }
+
+    fn caught_up(&self) -> BoxFuture<'_, Result<Image, QuorumError>> {
+        Box::pin(async {
+            caught_up::caught_up(&self.raft, &self.signals, self.at_start).await?;
+            Ok(self.updates().image())
+        })
     }
 
     fn leadership(&self) -> watch::Receiver<Leadership> {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
 use ottla_log::disk::Disk;
-use ottla_metadata::{Image, Loader, Provenance, record_version};
+use ottla_metadata::features::KRAFT;
+use ottla_metadata::{ApplyError, Image, Loader, Provenance, record_version};
 use tokio::sync::{Notify, watch};
 
 use crate::Clock;
@@ -89,6 +90,10 @@ pub(crate) struct Signals {
     pub(crate) snapshot_due: Notify,
     /// When the oldest record that is in no snapshot was applied.
     pub(crate) unsaved_since: watch::Sender<Option<Instant>>,
+    /// The last entry that is in the published image, with all before it.
+    pub(crate) published: watch::Sender<Option<LogId>>,
+    /// Why the state machine cannot go on: what the log or a snapshot says is not to be understood here.
+    pub(crate) refusal: OnceLock<String>,
 }
 
 impl Signals {
@@ -99,7 +104,17 @@ impl Signals {
             orphaned: watch::channel(false).0,
             snapshot_due: Notify::new(),
             unsaved_since: watch::channel(None).0,
+            published: watch::channel(None).0,
+            refusal: OnceLock::new(),
         })
+    }
+
+    /// Notes an error that ends the quorum here, for whoever has to tell of it. The first one counts.
+    fn refuse(&self, why: QuorumError) -> io::Error {
+        let text = why.to_string();
+        // The first one is the cause of those after it.
+        let _ = self.refusal.set(text.clone());
+        invalid(text)
     }
 }
 
@@ -170,6 +185,7 @@ impl StateMachine {
             }
             EntryPayload::Membership(membership) => {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                self.apply_kraft_version(entry, place.base_offset)?;
             }
             EntryPayload::Normal(b) => self.apply_batch(b.bytes(), place.base_offset)?,
         }
@@ -181,21 +197,47 @@ impl StateMachine {
         Ok(Applied { offset: last })
     }
 
+    /// Takes over the level of `kraft.version` that stands beside a membership.
+    fn apply_kraft_version(&mut self, entry: &crate::types::Entry, offset: i64) -> io::Result<()> {
+        let Some(batch) = &entry.batch else { return Ok(()) };
+        let level = control::kraft_version(batch).map_err(|why| self.unreadable(offset, &why))?;
+        match level.map(|level| self.loader.set_kraft_version(level)) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(e)) => Err(self.unknown_level(offset, e)),
+        }
+    }
+
     fn apply_batch(&mut self, bytes: &Bytes, base_offset: i64) -> io::Result<()> {
-        let (header, raw) = batch::records(bytes).map_err(invalid)?;
+        let read = batch::records(bytes).map_err(|why| self.unreadable(base_offset, &why));
+        let (header, raw) = read?;
         self.timestamp_ms = header.max_timestamp;
         for (offset, record) in (base_offset..).zip(raw) {
             let decoded = ottla_wire::schema::metadata::MetadataRecord::decode(record.value);
-            let (record, _) = decoded.map_err(|e| invalid(format!("offset {offset}: {e}")))?;
-            if let Err(e) = self.loader.apply(&record, offset) {
-                // It is committed, so every node leaves out the same record.
-                tracing::error!(
-                    offset,
-                    "a committed metadata record does not fit and is left out: {e}"
-                );
+            let decoded = decoded.map_err(|e| self.unreadable(offset, &e.to_string()));
+            let (record, _) = decoded?;
+            match self.loader.apply(&record, offset) {
+                Ok(()) => {}
+                // What such a cluster's records mean is not known here, so nothing may be made of them.
+                Err(e @ ApplyError::Feature { .. }) => return Err(self.unknown_level(offset, e)),
+                Err(e) => {
+                    // It is committed, so every node leaves out the same record.
+                    tracing::error!(
+                        offset,
+                        "a committed metadata record does not fit and is left out: {e}"
+                    );
+                }
             }
         }
         Ok(())
+    }
+
+    fn unreadable(&self, offset: i64, why: &str) -> io::Error {
+        self.signals.refuse(self.store.corrupt(offset, why))
+    }
+
+    fn unknown_level(&self, offset: i64, what: ApplyError) -> io::Error {
+        let path = self.store.log().dir();
+        self.signals.refuse(QuorumError::UnknownLevel { path, offset, what })
     }
 
     fn publish(&mut self) {
@@ -215,6 +257,11 @@ impl StateMachine {
             let changed = *known != self.orphaned;
             *known = self.orphaned;
             changed
+        });
+        self.signals.published.send_if_modified(|known| {
+            let newer = *known != self.point.applied;
+            *known = self.point.applied;
+            newer
         });
         // Only now: a leader decides on the image it finds when it is told that it leads.
         self.signals.leader_applied.send_if_modified(|e| {
@@ -295,8 +342,24 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 id
             }
         };
-        let mut image = Image::from_snapshot(&contents.records, id.end_offset - 1)
-            .map_err(|e| invalid(e.to_string()))?;
+        let refused = |what| {
+            let path = match &source {
+                SnapshotSource::Stored { path, .. } => path.clone(),
+                SnapshotSource::Received(_) => self.store.log().dir().join(id.file_name()),
+            };
+            let offset = id.end_offset - 1;
+            self.signals.refuse(QuorumError::UnknownLevel { path, offset, what })
+        };
+        let kraft_version = contents.kraft_version.unwrap_or(0);
+        let made = Image::from_snapshot(&contents.records, id.end_offset - 1);
+        let made = made.and_then(|mut image| {
+            image.set_kraft_version(kraft_version)?;
+            Ok(image)
+        });
+        let mut image = made.map_err(|e| match e {
+            ApplyError::Feature { .. } => refused(e),
+            e => invalid(e.to_string()),
+        })?;
         let timestamp_ms = contents.last_contained_ms;
         image.set_provenance(Provenance {
             offset: id.end_offset - 1,
@@ -311,7 +374,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         }
         self.since = SinceSnapshot::default();
         self.signals.unsaved_since.send_replace(None);
-        self.store.keep_snapshot(id, meta.clone());
+        self.store.keep_snapshot(id, meta.clone(), kraft_version);
         self.publish();
         Ok(())
     }
@@ -341,7 +404,9 @@ impl SnapshotBuilder {
                 SnapshotId { end_offset: image.provenance().offset + 1, epoch: last.leader_id.term }
             }
         };
-        let controls = control::snapshot_membership(membership, id.end_offset, *applied);
+        let kraft_version = image.features().level(KRAFT);
+        let controls =
+            control::snapshot_membership(membership, id.end_offset, *applied, kraft_version);
         let head = Head { last_contained_ms: *timestamp_ms, epoch: id.epoch, controls: &controls };
         let version = image.features().version();
         let records = image.snapshot().map(|record| {
@@ -350,7 +415,7 @@ impl SnapshotBuilder {
         });
         self.store.write_snapshot(id, &head, records, (self.clock)())?;
         let meta = SnapshotMeta { last_log_id: *applied, last_membership: membership.clone() };
-        self.store.keep_snapshot(id, meta.clone());
+        self.store.keep_snapshot(id, meta.clone(), kraft_version);
         if let Err(e) = self.store.clean() {
             tracing::warn!("old snapshots of the metadata stay: {e}");
         }

@@ -26,6 +26,7 @@ use ottla_wire::Uuid;
 use parking_lot::Mutex;
 
 use crate::Clock;
+use crate::control;
 use crate::error::QuorumError;
 use crate::quorum_state::{Election, QuorumStateFile};
 use crate::snapshot::SnapshotId;
@@ -85,6 +86,8 @@ struct State {
     cached_bytes: usize,
     /// Memberships in the log, by index, and the one before them.
     memberships: Vec<(u64, Membership)>,
+    /// The level of `kraft.version`, by the newest snapshot or the log behind it. It never goes down.
+    kraft_version: i16,
     snapshots: Vec<Kept>,
 }
 
@@ -93,6 +96,7 @@ struct State {
 struct Kept {
     id: SnapshotId,
     meta: Option<SnapshotMeta>,
+    kraft_version: i16,
 }
 
 impl State {
@@ -151,6 +155,11 @@ impl Store {
         self.state.lock().index.last().is_none()
     }
 
+    /// The last entry, committed or not.
+    pub(crate) fn last(&self) -> Option<LogId> {
+        self.state.lock().index.last()
+    }
+
     /// The newest membership of the log, committed or not.
     pub(crate) fn membership(&self) -> Membership {
         self.state.lock().membership()
@@ -195,7 +204,9 @@ impl Store {
                 *current = m;
             }
             let leader = self.leader_of(entry.log_id.leader_id);
-            let (entry, next) = entries::stamp(entry, offset, leader, current, (self.clock)())?;
+            let (kraft_version, now_ms) = (state.kraft_version, (self.clock)());
+            let (entry, next) =
+                entries::stamp(entry, offset, leader, current, kraft_version, now_ms)?;
             if let Some(batch) = &entry.batch {
                 bytes.extend_from_slice(batch);
             }
@@ -212,6 +223,10 @@ impl Store {
             state.index.push(entry.log_id, base, size);
             if let Some(m) = entry.get_membership() {
                 state.memberships.push((entry.log_id.index, m));
+                let batch = entry.batch.as_ref();
+                let level = batch.map_or(Ok(None), control::kraft_version);
+                let level = level.map_err(|why| self.corrupt(base, &why))?;
+                state.kraft_version = level.unwrap_or(state.kraft_version);
             }
             state.remember(entry);
         }
@@ -264,13 +279,20 @@ impl Store {
         };
         let offset = kept.id.end_offset;
         let membership = kept.meta.as_ref().map(|m| m.last_membership.membership().clone());
+        let kraft_version = kept.kraft_version;
         let start = || self.log.truncate_fully_and_start_at(offset, (self.clock)());
         self.reached.lower(offset, start)?;
         state.index = Index::after(Some(upto), offset);
         state.cache.clear();
         state.cached_bytes = 0;
         state.memberships = vec![(upto.index, membership.unwrap_or_default())];
+        state.kraft_version = kraft_version;
         Ok(())
+    }
+
+    /// Whether an entry, and with it those behind it, is read from memory.
+    pub(crate) fn has_cached(&self, index: u64) -> bool {
+        self.state.lock().cache.front().is_some_and(|e| e.log_id.index <= index)
     }
 
     /// The entries with these indexes that the log has, at least one when there is one; stops after `most` bytes.
@@ -297,7 +319,13 @@ impl Store {
             return Ok(entries);
         }
         // The log's lock is not needed while reading: entries that are wanted are neither cut nor purged meanwhile.
-        let places: Vec<_> = (from..to).map_while(|i| state.index.at(i)).collect();
+        let mut planned = 0;
+        let places = (from..to).map_while(|i| state.index.at(i)).take_while(|(_, place)| {
+            let wanted = planned < most;
+            planned = planned.saturating_add(place.bytes as usize);
+            wanted
+        });
+        let places: Vec<_> = places.collect();
         drop(state);
         let (Some((_, first)), Some((_, last))) = (places.first(), places.last()) else {
             return Ok(Vec::new());
@@ -336,7 +364,8 @@ impl Store {
         batches.map_err(|why| self.corrupt(offset, &why))
     }
 
-    fn corrupt(&self, offset: i64, why: &str) -> QuorumError {
+    /// That what stands at an offset cannot be read.
+    pub(crate) fn corrupt(&self, offset: i64, why: &str) -> QuorumError {
         QuorumError::Corrupt {
             path: self.log.dir(),
             why: format!("the batch at offset {offset}: {why}"),

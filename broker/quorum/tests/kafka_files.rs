@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_log::disk::real::RealDisk;
-use ottla_metadata::{Image, MetadataVersion, ResourceType};
+use ottla_metadata::{Image, MetadataVersion, ResourceType, features};
 use ottla_quorum::network::Alone;
 use ottla_quorum::snapshot::{self, SnapshotId};
 use ottla_quorum::{NodeKey, Options, Quorum, RaftQuorum, Role, format};
@@ -97,6 +97,7 @@ async fn a_log_is_gone_on_with() {
     let (quorum, epoch) = start(dir.path()).await;
     assert_eq!(epoch, 3, "the epoch after the last that Kafka led");
     check(&quorum.updates().image());
+    assert_eq!(quorum.updates().image().features().level(features::KRAFT), 1);
     let record = NoOpRecord::default().into();
     let proposal = quorum.propose(epoch, MetadataVersion::LATEST, vec![record]).await.unwrap();
     assert_eq!(proposal.await.unwrap().epoch, 3);
@@ -117,6 +118,7 @@ async fn a_snapshot_and_the_log_behind_it_are_gone_on_with() {
     let (quorum, epoch) = start(dir.path()).await;
     assert_eq!(epoch, 3);
     check(&quorum.updates().image());
+    assert_eq!(quorum.updates().image().features().level(features::KRAFT), 1);
     let snapshot = quorum.snapshot().await.unwrap();
     quorum.shutdown().await.unwrap();
     // Our own snapshot alone is enough.
@@ -132,7 +134,10 @@ async fn a_formatted_directory_is_begun_with() {
     let dir = directory(&["00000000000000000000-0000000000.checkpoint"]);
     let (quorum, epoch) = start(dir.path()).await;
     assert_eq!(epoch, 1);
-    assert!(quorum.updates().image().is_empty());
+    let image = quorum.updates().image();
+    assert!(image.features().recorded_version().is_none() && image.topic_count() == 0);
+    // Its voters are dynamic ones, as the formatted snapshot says.
+    assert_eq!(image.features().level(features::KRAFT), 1);
     assert_eq!(quorum.describe().voters[0].member.endpoints[0].port, 20801);
 }
 

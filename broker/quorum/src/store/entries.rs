@@ -18,6 +18,7 @@ pub(super) fn stamp(
     offset: i64,
     leader: NodeKey,
     membership: &Membership,
+    kraft_version: i16,
     now_ms: i64,
 ) -> Result<(Entry, i64), QuorumError> {
     let epoch = entry.log_id.leader_id.term;
@@ -30,7 +31,9 @@ pub(super) fn stamp(
                     &[control::leader_change(leader, membership.voter_ids())],
                     now_ms,
                 )?,
-                EntryPayload::Membership(m) => control_batch(&control::membership(m), now_ms)?,
+                EntryPayload::Membership(m) => {
+                    control_batch(&control::membership(m, kraft_version), now_ms)?
+                }
             };
             batch::stamp(&unplaced, offset, epoch).map_err(QuorumError::Encode)?
         }

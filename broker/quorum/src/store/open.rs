@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 
 use super::{Flusher, Index, Kept, READ_BYTES, Reached, Retention, State, Store, entries};
 use crate::Clock;
+use crate::control;
 use crate::directories::METADATA_PARTITION;
 use crate::error::QuorumError;
 use crate::quorum_state::QuorumStateFile;
@@ -85,7 +86,9 @@ impl Store {
         reached.settle()?;
         disk.sync_dir(&dir).map_err(|e| failed("flush", e))?;
         let reached = Arc::new(reached);
-        let mut snapshots: Vec<_> = ids.into_iter().map(|id| Kept { id, meta: None }).collect();
+        let kraft_version = begin.kraft_version;
+        let kept = |id| Kept { id, meta: None, kraft_version };
+        let mut snapshots: Vec<_> = ids.into_iter().map(kept).collect();
         if let Some(kept) = snapshots.iter_mut().find(|kept| kept.id == begin.id) {
             kept.meta = begin.meta.clone();
         }
@@ -96,6 +99,7 @@ impl Store {
             cache: VecDeque::new(),
             cached_bytes: 0,
             memberships: vec![(last.map_or(0, |id| id.index), membership.unwrap_or_default())],
+            kraft_version,
             snapshots,
         };
         let flusher = Flusher::start(log.clone(), reached.clone(), clock)?;
@@ -149,6 +153,8 @@ impl Store {
         let id = entries::id(&header, state.index.next_index());
         if header.is_control() {
             let payload = entries::control_payload(bytes).map_err(|e| self.corrupt(offset, &e))?;
+            let level = control::kraft_version(bytes).map_err(|e| self.corrupt(offset, &e))?;
+            state.kraft_version = level.unwrap_or(state.kraft_version);
             if let Some(membership) = Entry::new(id, payload).get_membership() {
                 state.memberships.push((id.index, membership));
             }
@@ -164,6 +170,8 @@ struct Begin {
     id: SnapshotId,
     meta: Option<SnapshotMeta>,
     formatted_voters: Vec<Voter>,
+    /// The level of `kraft.version`; 0 where nothing says otherwise.
+    kraft_version: i16,
 }
 
 impl Begin {
@@ -178,13 +186,14 @@ impl Begin {
                     continue;
                 }
             };
+            let kraft_version = contents.kraft_version.unwrap_or(0);
             if id.end_offset == 0 {
                 let formatted_voters = contents.voters();
-                return Ok(Self { formatted_voters, ..Self::default() });
+                return Ok(Self { formatted_voters, kraft_version, ..Self::default() });
             }
             let meta = snapshot_meta(*id, &contents)
                 .map_err(|why| QuorumError::Corrupt { path: path.clone(), why })?;
-            return Ok(Self { id: *id, meta: Some(meta), formatted_voters: Vec::new() });
+            return Ok(Self { id: *id, meta: Some(meta), kraft_version, ..Self::default() });
         }
         Ok(Self::default())
     }

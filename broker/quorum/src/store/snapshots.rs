@@ -48,10 +48,10 @@ impl Store {
     }
 
     /// Notes that a snapshot is there, and what it contains.
-    pub(crate) fn keep_snapshot(&self, id: SnapshotId, meta: SnapshotMeta) {
+    pub(crate) fn keep_snapshot(&self, id: SnapshotId, meta: SnapshotMeta, kraft_version: i16) {
         let mut state = self.state.lock();
         state.snapshots.retain(|kept| kept.id != id);
-        state.snapshots.push(Kept { id, meta: Some(meta) });
+        state.snapshots.push(Kept { id, meta: Some(meta), kraft_version });
         state.snapshots.sort_by_key(|kept| kept.id);
     }
 
