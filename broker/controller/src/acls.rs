@@ -28,11 +28,12 @@ pub(crate) fn create_acls(
     waits: &mut Waits,
     request: &CreateAclsRequest,
 ) -> CreateAclsResponse {
-    let mut known: BTreeSet<Acl> = draft.image().acls().map(|(_, acl)| (**acl).clone()).collect();
+    let mut new: BTreeSet<Acl> = BTreeSet::new();
     let results = request.creations.iter().map(|creation| {
         let created = acl(creation).map(|acl| {
-            if known.insert(acl.clone()) {
+            if !draft.state().has_acl(&acl) && !new.contains(&acl) {
                 draft.push(acl.to_record(waits.rng.uuid()));
+                new.insert(acl);
             }
         });
         let (error_code, error_message) = ApiError::parts(created);

@@ -1,17 +1,23 @@
 //! A decision in the making: records, and the image as they will leave it.
 
 use crate::state::State;
-use ottla_metadata::{ApplyError, Image};
+use ottla_metadata::{ApplyError, Image, MetadataVersion, record_version};
+use ottla_wire::EncodeError;
 use ottla_wire::schema::metadata::{
-    AbortTransactionRecord, BeginTransactionRecord, EndTransactionRecord, EntityData,
-    MetadataRecord,
+    AbortTransactionRecord, BeginTransactionRecord, EndTransactionRecord, MetadataRecord,
 };
 
 /// The most records of one batch in the log, but for a transaction.
 pub const MAX_RECORDS_PER_BATCH: usize = 10_000;
 
-/// The most bytes of a transaction, by estimate: with room to spare below what one batch of the log may have.
-const MAX_TRANSACTION_BYTES: usize = 6 << 20;
+/// The most bytes of one batch in the log, a transaction's too. It is what KRaft allows.
+pub const MAX_BATCH_BYTES: usize = 8 << 20;
+
+/// No less than the header of a batch takes.
+const HEADER_BYTES: usize = 64;
+
+/// No less than what stands around a record in its batch.
+const FRAME_BYTES: usize = 24;
 
 /// Records decided so far for one command. Each is applied to an image of the draft's own at once, so that later
 /// parts of the same command see it.
@@ -74,21 +80,30 @@ impl<'a> Draft<'a> {
         *self = Self { fault: self.fault.take(), ..Self::new(self.state) };
     }
 
-    /// The records of the decision. An error means that what was decided does not fit the state, or is too large for
-    /// one batch where it must be one, so that nothing may be written.
+    /// The records of the decision. An error means that what was decided does not fit the state, or no log: it is
+    /// too large for one batch where it must be one, or cannot be encoded. Then nothing may be written.
+    ///
+    /// Whatever passes here, the log takes: a refusal there would come after other decisions were built on this one.
     pub(crate) fn finish(self, atomicity: Atomicity) -> Result<Vec<MetadataRecord>, Refused> {
         if let Some(fault) = self.fault {
             return Err(Refused::Misfit(fault));
         }
-        if self.records.len() <= MAX_RECORDS_PER_BATCH || atomicity == Atomicity::Each {
+        let version = self.image.features().version();
+        let mut bytes = HEADER_BYTES;
+        for record in &self.records {
+            let size = size_in_batch(record, version).map_err(Refused::Unwritable)?;
+            if size > MAX_BATCH_BYTES - HEADER_BYTES {
+                return Err(Refused::TooLarge);
+            }
+            bytes = bytes.saturating_add(size);
+        }
+        let fits = bytes <= MAX_BATCH_BYTES && self.records.len() <= MAX_RECORDS_PER_BATCH;
+        if fits || atomicity == Atomicity::Each {
             return Ok(self.records);
         }
-        let size: usize = self.records.iter().map(size_of_record).sum();
-        if size > MAX_TRANSACTION_BYTES {
+        // The two records of a transaction take no more than this.
+        if bytes + 2 * HEADER_BYTES > MAX_BATCH_BYTES || !version.has_transactions() {
             return Err(Refused::TooLarge);
-        }
-        if !self.image.features().version().has_transactions() {
-            return Ok(self.records);
         }
         let begin = BeginTransactionRecord { name: None };
         let mut all: Vec<MetadataRecord> = Vec::with_capacity(self.records.len() + 2);
@@ -115,36 +130,38 @@ pub(crate) enum Refused {
     Misfit(ApplyError),
     /// It is more than one request may ask for.
     TooLarge,
+    /// A record has no form in the log: a fault of this software, which let too long a text pass.
+    Unwritable(EncodeError),
 }
 
-/// A little more than the bytes a record takes in the log.
-fn size_of_record(record: &MetadataRecord) -> usize {
-    const FRAME: usize = 48;
-    match record {
-        MetadataRecord::Config(r) => {
-            FRAME + r.resource_name.len() + r.name.len() + r.value.as_ref().map_or(0, String::len)
-        }
-        MetadataRecord::Partition(r) => {
-            FRAME + 32 + 4 * (r.replicas.len() + r.isr.len()) + 16 * r.directories.len()
-        }
-        MetadataRecord::Topic(r) => FRAME + r.name.len(),
-        MetadataRecord::AccessControlEntry(r) => {
-            FRAME + r.resource_name.len() + r.principal.len() + r.host.len()
-        }
-        MetadataRecord::ClientQuota(r) => {
-            let part = |e: &EntityData| {
-                e.entity_type.len() + e.entity_name.as_ref().map_or(0, String::len)
-            };
-            FRAME + r.key.len() + r.entity.iter().map(part).sum::<usize>()
-        }
-        MetadataRecord::UserScramCredential(r) => FRAME + 160 + r.name.len() + r.salt.len(),
-        _ => 4 * FRAME,
-    }
+/// The bytes a record takes in a batch, or a few more.
+fn size_in_batch(record: &MetadataRecord, version: MetadataVersion) -> Result<usize, EncodeError> {
+    Ok(FRAME_BYTES + record.encode(record_version(record, version))?.len())
 }
 
-/// Cuts the records of a decision into the batches to write, in this order. A transaction is one batch whatever its
-/// length, so that no log ends within one.
-pub fn batches(records: &[MetadataRecord]) -> impl Iterator<Item = &[MetadataRecord]> {
+/// Cuts the records of a decision into the batches to write, in this order, by their number and by the bytes they
+/// take at this version. A transaction is one batch whatever its length, so that no log ends within one.
+pub fn batches(
+    records: &[MetadataRecord],
+    version: MetadataVersion,
+) -> impl Iterator<Item = &[MetadataRecord]> {
     let whole = matches!(records.first(), Some(MetadataRecord::BeginTransaction(_)));
-    records.chunks(if whole { records.len() } else { MAX_RECORDS_PER_BATCH })
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let n = if whole { rest.len() } else { first_batch(rest, version) };
+        let (batch, after) = rest.split_at_checked(n).filter(|(batch, _)| !batch.is_empty())?;
+        rest = after;
+        Some(batch)
+    })
+}
+
+/// How many of the records the first batch takes: at least one, if there is one.
+fn first_batch(records: &[MetadataRecord], version: MetadataVersion) -> usize {
+    let mut bytes = HEADER_BYTES;
+    let fitting = records.iter().take(MAX_RECORDS_PER_BATCH).take_while(|record| {
+        // One that cannot be encoded was refused before; the log would say so again.
+        bytes = bytes.saturating_add(size_in_batch(record, version).unwrap_or(FRAME_BYTES));
+        bytes <= MAX_BATCH_BYTES
+    });
+    fitting.count().max(records.len().min(1))
 }

@@ -30,7 +30,7 @@ mod waits;
 
 pub use bootstrap::{BootstrapError, bootstrap_records, check_level};
 pub use command::{Command, Reply};
-pub use draft::{MAX_RECORDS_PER_BATCH, batches};
+pub use draft::{MAX_BATCH_BYTES, MAX_RECORDS_PER_BATCH, batches};
 pub use error::ApiError;
 pub use machine::Controller;
 pub use producer_ids::PRODUCER_ID_BLOCK;

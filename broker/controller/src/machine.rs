@@ -95,8 +95,12 @@ fn atomicity(command: &Command) -> Atomicity {
 fn refusal(why: Refused) -> ApiError {
     match why {
         Refused::TooLarge => {
-            let text = "The request asks for more than fits one batch of the metadata log.";
+            let text = "Unable to perform excessively large batch operation.";
             ApiError::new(ErrorCode::POLICY_VIOLATION, text)
+        }
+        Refused::Unwritable(fault) => {
+            debug_assert!(false, "a decision cannot be written: {fault}");
+            ApiError::bare(ErrorCode::UNKNOWN_SERVER_ERROR)
         }
         Refused::Misfit(fault) => {
             debug_assert!(false, "a decision does not fit the state: {fault}");

@@ -1,7 +1,8 @@
 //! What the metadata log makes of the controller.
 
 use imbl::{OrdMap, OrdSet};
-use ottla_metadata::{ApplyError, Image, Provenance};
+use ottla_metadata::{Acl, ApplyError, Image, Provenance};
+use ottla_wire::Uuid;
 use ottla_wire::schema::metadata::MetadataRecord;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ struct Content {
     /// Names with a `.` or `_` by their form with every `.` made `_`: two such names in one place collide in the
     /// names of metrics.
     colliding: OrdMap<Arc<str>, OrdSet<Arc<str>>>,
+    /// The access rules without their ids, which say whether a rule is there already.
+    acls: OrdSet<Arc<Acl>>,
 }
 
 impl State {
@@ -53,7 +56,8 @@ impl State {
     /// The state that goes on from an image, such as one of a snapshot.
     #[must_use]
     pub fn from_image(image: Image, next_offset: i64) -> Self {
-        let mut now = Content { image, ..Content::default() };
+        let acls = image.acls().map(|(_, acl)| acl.clone()).collect();
+        let mut now = Content { image, acls, ..Content::default() };
         let names: Vec<Arc<str>> = now.image.topics().map(|t| t.name.clone()).collect();
         names.into_iter().for_each(|name| now.add_name(name));
         Self { now, next_offset, ..Self::default() }
@@ -76,6 +80,12 @@ impl State {
     pub(crate) fn collision(&self, name: &str) -> Option<&Arc<str>> {
         let key = unified(name)?;
         self.now.colliding.get(key.as_str())?.iter().next()
+    }
+
+    /// Whether there is such an access rule.
+    #[must_use]
+    pub(crate) fn has_acl(&self, acl: &Acl) -> bool {
+        self.now.acls.contains(acl)
     }
 
     /// Applies one record at the next offset.
@@ -116,6 +126,13 @@ impl State {
                     self.now.remove_name(&name);
                 }
             }
+            MetadataRecord::AccessControlEntry(r) => {
+                self.now.forget_acl(r.id);
+                self.now.image.apply(record, self.next_offset)?;
+                self.now.acls.extend(self.now.image.acl(r.id).cloned());
+                return Ok(());
+            }
+            MetadataRecord::RemoveAccessControlEntry(r) => self.now.forget_acl(r.id),
             _ => {}
         }
         self.now.image.apply(record, self.next_offset)
@@ -123,6 +140,12 @@ impl State {
 }
 
 impl Content {
+    fn forget_acl(&mut self, id: Uuid) {
+        if let Some(acl) = self.image.acl(id) {
+            self.acls.remove(acl);
+        }
+    }
+
     fn add_name(&mut self, name: Arc<str>) {
         if let Some(key) = unified(&name) {
             self.colliding.entry(key.into()).or_default().insert(name);
@@ -148,7 +171,6 @@ fn unified(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ottla_wire::Uuid;
     use ottla_wire::schema::metadata::*;
 
     fn topic(name: &str, id: u128) -> MetadataRecord {

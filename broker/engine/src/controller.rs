@@ -3,13 +3,15 @@
 //! One task decides, in the order of the commands, on the state with everything decided so far; its
 //! records get their place in the metadata log at once, and the next command is decided while they
 //! are on their way to the disk. A second task lets replies go in that same order, as their records
-//! are committed. When a proposal fails or leadership goes, the machine is dropped; the next
-//! leadership begins anew from what is committed.
+//! are committed. When a proposal fails or leadership goes, the machine is dropped; a new one begins
+//! from what is committed, and not before it is known of every proposal whether it is.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use ottla_controller::{Command, Controller, Reply, Settings, State, Waits, batches};
+use ottla_controller::{
+    Command, Controller, MAX_BATCH_BYTES, Reply, Settings, State, Waits, batches,
+};
 use ottla_machine::{Machine, Mono, Ticket};
 use ottla_metadata::MetadataVersion;
 use ottla_quorum::{Leadership, Proposal, Quorum, Role};
@@ -26,6 +28,9 @@ const MOST_WAITING: usize = 10_000;
 /// Decisions whose records are on their way; deciding pauses when there are more.
 const MOST_UNDERWAY: usize = 1_000;
 
+// What the machine lets pass, the log must take.
+const _: () = assert!(MAX_BATCH_BYTES <= ottla_quorum::batch::MAX_BATCH_BYTES);
+
 type Outcome = Result<Reply, ErrorCode>;
 
 struct Request {
@@ -34,9 +39,35 @@ struct Request {
 }
 
 struct Underway {
-    proposals: Vec<Proposal>,
+    proposals: Vec<Expected>,
     replies: Vec<(oneshot::Sender<Outcome>, Reply)>,
     term: u64,
+    machine: After,
+}
+
+/// What becomes of the machine after a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// It decides more.
+    GoesOn,
+    /// It was dropped; nothing of its term follows.
+    Dropped,
+}
+
+/// A batch on its way, and the offset at which its last record should come to stand.
+struct Expected {
+    proposal: Proposal,
+    offset: i64,
+}
+
+/// How the decisions that were sent on their way came out. Told when a machine must not be gone on
+/// with, and again when nothing of it is under way any more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Settled {
+    /// How many of them did, in either way.
+    count: u64,
+    /// The highest term whose machine must not be gone on with.
+    over: u64,
 }
 
 /// What the controller is started with.
@@ -70,11 +101,19 @@ impl ControllerHandle {
     pub fn start(start: ControllerStart) -> Self {
         let (requests, incoming) = mpsc::channel(MOST_WAITING);
         let (underway, outgoing) = mpsc::channel(MOST_UNDERWAY);
-        let (failed, failures) = watch::channel(0);
-        tokio::spawn(answer_in_order(outgoing, failed));
+        let (report, settled) = watch::channel(Settled::default());
+        tokio::spawn(answer_in_order(outgoing, report));
         let leadership = start.quorum.leadership();
-        let runner =
-            Runner { start, leadership, underway, failures, term: 0, active: None, next_ticket: 0 };
+        let runner = Runner {
+            start,
+            leadership,
+            underway,
+            settled,
+            sent: 0,
+            term: 0,
+            active: None,
+            next_ticket: 0,
+        };
         tokio::spawn(runner.run(incoming));
         Self { requests }
     }
@@ -109,8 +148,9 @@ struct Runner {
     start: ControllerStart,
     leadership: watch::Receiver<Leadership>,
     underway: mpsc::Sender<Underway>,
-    /// The highest term of which a proposal failed.
-    failures: watch::Receiver<u64>,
+    settled: watch::Receiver<Settled>,
+    /// Decisions sent on their way so far.
+    sent: u64,
     /// Counts activations.
     term: u64,
     active: Option<Active>,
@@ -121,16 +161,20 @@ impl Runner {
     async fn run(mut self, mut incoming: mpsc::Receiver<Request>) {
         let mut settings = self.start.settings.clone();
         // Of their own, so that waiting borrows nothing of the runner.
-        let (mut leadership, mut failures) = (self.leadership.clone(), self.failures.clone());
+        let (mut leadership, mut settled) = (self.leadership.clone(), self.settled.clone());
         loop {
             self.follow_leadership().await;
             tokio::select! {
                 request = incoming.recv() => match request {
-                    Some(Request { command, reply }) => self.decide(command, Some(reply)).await,
+                    Some(Request { command, reply }) => {
+                        // While it waited, the machine may have ended.
+                        self.follow_leadership().await;
+                        self.decide(command, Some(reply)).await;
+                    }
                     None => return,
                 },
                 changed = leadership.changed() => if changed.is_err() { return },
-                changed = failures.changed() => if changed.is_err() { return },
+                changed = settled.changed() => if changed.is_err() { return },
                 Ok(()) = settings.changed() => {
                     let now = settings.borrow_and_update().clone();
                     if let Some(active) = &mut self.active {
@@ -153,16 +197,18 @@ impl Runner {
     /// Begins or ends to be the active controller, as the quorum says.
     async fn follow_leadership(&mut self) {
         let now = *self.leadership.borrow_and_update();
-        let failed = *self.failures.borrow_and_update();
+        let settled = *self.settled.borrow_and_update();
         if let Some(active) = &self.active {
             let leads = now.role == Role::Leader && now.epoch == active.epoch;
-            if leads && failed < self.term {
+            if leads && settled.over < self.term {
                 return;
             }
             warn!(epoch = active.epoch, "no longer the active controller");
             self.active = None;
+            self.send(Vec::new(), Vec::new(), After::Dropped).await;
         }
-        if now.role != Role::Leader {
+        // What is under way may yet be committed: an image without it would be decided on wrongly.
+        if now.role != Role::Leader || settled.count < self.sent {
             return;
         }
         let image = self.start.quorum.updates().image();
@@ -196,26 +242,44 @@ impl Runner {
         let decision = Controller::decide(state, waits, now, ticket, command);
         active.wake_at = decision.wake_at;
         let version = version_for(&active.state, &decision.records);
+        let mut offset = active.state.next_offset() - 1;
         decision.records.iter().for_each(|record| Controller::apply(&mut active.state, record));
 
         let mut proposals = Vec::new();
-        for batch in batches(&decision.records) {
+        let mut refused = false;
+        for batch in batches(&decision.records, version) {
+            offset += i64::try_from(batch.len()).unwrap_or(i64::MAX);
             match self.start.quorum.propose(active.epoch, version, batch.to_vec()).await {
-                Ok(proposal) => proposals.push(proposal),
+                Ok(proposal) => proposals.push(Expected { proposal, offset }),
                 Err(error) => {
                     warn!(%error, "the metadata log refused a proposal");
-                    self.active = None;
-                    if let Some(reply) = reply {
-                        let _ = reply.send(Err(ErrorCode::NOT_CONTROLLER));
-                    }
-                    return;
+                    refused = true;
+                    break;
                 }
             }
         }
         // The controller parks nothing: what it answers is this command.
         let own = decision.replies.into_iter().find(|(t, _)| *t == ticket).map(|(_, reply)| reply);
-        let replies = reply.zip(own).into_iter().collect();
-        let underway = Underway { proposals, replies, term: self.term };
+        let mut replies: Vec<_> = reply.zip(own).into_iter().collect();
+        if refused {
+            self.active = None;
+            for (sender, _) in replies.drain(..) {
+                let _ = sender.send(Err(ErrorCode::NOT_CONTROLLER));
+            }
+        }
+        let machine = if refused { After::Dropped } else { After::GoesOn };
+        self.send(proposals, replies, machine).await;
+    }
+
+    /// Sends a decision on its way.
+    async fn send(
+        &mut self,
+        proposals: Vec<Expected>,
+        replies: Vec<(oneshot::Sender<Outcome>, Reply)>,
+        machine: After,
+    ) {
+        self.sent += 1;
+        let underway = Underway { proposals, replies, term: self.term, machine };
         // Its other end lives as long as this one.
         let _ = self.underway.send(underway).await;
     }
@@ -233,22 +297,41 @@ fn version_for(state: &State, records: &[MetadataRecord]) -> MetadataVersion {
 }
 
 /// Lets replies go in the order of decisions, each when its records are committed.
-async fn answer_in_order(mut outgoing: mpsc::Receiver<Underway>, failed: watch::Sender<u64>) {
-    while let Some(Underway { proposals, replies, term }) = outgoing.recv().await {
-        let mut lost = *failed.borrow() >= term;
-        for proposal in proposals {
-            let Err(error) = proposal.await else { continue };
-            warn!(%error, "a decision of the controller was not committed");
-            failed.send_if_modified(|highest| {
-                let newer = *highest < term;
-                *highest = (*highest).max(term);
-                newer
-            });
-            lost = true;
+async fn answer_in_order(mut outgoing: mpsc::Receiver<Underway>, settled: watch::Sender<Settled>) {
+    // The highest term of which a decision was lost: those after it were built on that one.
+    let mut lost_in = 0;
+    while let Some(Underway { proposals, replies, term, machine }) = outgoing.recv().await {
+        let mut over = machine == After::Dropped;
+        for Expected { proposal, offset } in proposals {
+            match proposal.await {
+                Ok(committed) if committed.offset == offset => {}
+                Ok(committed) => {
+                    // The quorum wrote something of its own in between, such as new voters. What
+                    // was decided stands, and the machine must learn where the log is.
+                    info!(expected = offset, found = committed.offset, "the metadata log is ahead");
+                    over = true;
+                }
+                Err(error) => {
+                    warn!(%error, "a decision of the controller was not committed");
+                    lost_in = term;
+                }
+            }
         }
+        let lost = lost_in == term;
+        settled.send_if_modified(|now| {
+            now.count += 1;
+            if lost || over {
+                now.over = now.over.max(term);
+            }
+            // The machine at work need not be woken for what went well.
+            lost || over
+        });
         for (sender, reply) in replies {
             // Whoever asked may have gone.
             let _ = sender.send(if lost { Err(ErrorCode::NOT_CONTROLLER) } else { Ok(reply) });
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use ottla_metadata::{ConfigResource, Image, ResourceType};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::alter_configs as full;
 use ottla_wire::api::incremental_alter_configs as incremental;
+use ottla_wire::codec::MAX_STRING;
 use ottla_wire::schema::metadata::{ClearElrRecord, ConfigRecord, MetadataRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,18 +46,15 @@ pub(crate) fn incremental_alter_configs(
     waits: &Waits,
     request: &incremental::IncrementalAlterConfigsRequest,
 ) -> incremental::IncrementalAlterConfigsResponse {
-    let pairs = request.resources.iter().map(|r| (r.resource_type, r.resource_name.clone()));
-    let doubled = repeated(pairs);
-    let responses = request.resources.iter().map(|r| {
-        let key = (r.resource_type, r.resource_name.clone());
-        let done = once(doubled.contains(&key)).and_then(|()| change(draft, waits, r));
+    let resources = request.resources.iter().map(|r| ((r.resource_type, &*r.resource_name), r));
+    let done = each_once(resources, |r| change(draft, waits, r));
+    let responses = done.into_iter().map(|((resource_type, name), done)| {
         let (error_code, error_message) = ApiError::parts(done);
-        let (resource_type, resource_name) = key;
         incremental::AlterConfigsResourceResponse {
             error_code,
             error_message,
             resource_type,
-            resource_name,
+            resource_name: name.to_owned(),
         }
     });
     let responses = responses.collect();
@@ -91,18 +89,15 @@ pub(crate) fn alter_configs(
     waits: &Waits,
     request: &full::AlterConfigsRequest,
 ) -> full::AlterConfigsResponse {
-    let pairs = request.resources.iter().map(|r| (r.resource_type, r.resource_name.clone()));
-    let doubled = repeated(pairs);
-    let responses = request.resources.iter().map(|r| {
-        let key = (r.resource_type, r.resource_name.clone());
-        let done = once(doubled.contains(&key)).and_then(|()| replace(draft, waits, r));
+    let resources = request.resources.iter().map(|r| ((r.resource_type, &*r.resource_name), r));
+    let done = each_once(resources, |r| replace(draft, waits, r));
+    let responses = done.into_iter().map(|((resource_type, name), done)| {
         let (error_code, error_message) = ApiError::parts(done);
-        let (resource_type, resource_name) = key;
         full::AlterConfigsResourceResponse {
             error_code,
             error_message,
             resource_type,
-            resource_name,
+            resource_name: name.to_owned(),
         }
     });
     let responses = responses.collect();
@@ -144,6 +139,13 @@ fn put(
     let broker = &waits.settings().broker;
     let context = AlterContext { target, current: &current, broker, elr };
     let mut changes = alter(context).map_err(refused)?;
+    if changes.iter().filter_map(|c| c.value.as_ref()).any(|value| value.len() > MAX_STRING) {
+        // Appending to a list makes longer values than a request can hold, and no record can hold one.
+        let text = format!(
+            "The configuration value cannot be added because it exceeds the maximum value size of {MAX_STRING} bytes."
+        );
+        return Err(ApiError::new(ErrorCode::INVALID_CONFIG, text));
+    }
     check_exists(draft.image(), &resource)?;
     if kind == ResourceType::Broker {
         // A broker's key is written again even with the value it has: that makes brokers load a key store anew.
@@ -215,15 +217,24 @@ fn check_exists(image: &Image, resource: &ConfigResource) -> Result<(), ApiError
     }
 }
 
-/// Resources that a request names more than once.
-fn repeated(resources: impl Iterator<Item = (i8, String)>) -> BTreeSet<(i8, String)> {
-    let mut seen = BTreeSet::new();
-    resources.filter(|r| !seen.insert(r.clone())).collect()
-}
+/// A resource as requests name it: its type's code and its name.
+type Named<'a> = (i8, &'a str);
 
-fn once(doubled: bool) -> Result<(), ApiError> {
-    if doubled {
-        return Err(request("Each resource must appear at most once."));
-    }
-    Ok(())
+/// Does what is asked of each resource, but of none that the request names more than once.
+fn each_once<'a, R>(
+    resources: impl Iterator<Item = (Named<'a>, R)> + Clone,
+    mut alter: impl FnMut(R) -> Result<(), ApiError>,
+) -> Vec<(Named<'a>, Result<(), ApiError>)> {
+    let mut seen = BTreeSet::new();
+    let names = resources.clone().map(|(name, _)| name);
+    let doubled: BTreeSet<_> = names.filter(|name| !seen.insert(*name)).collect();
+    let one = |(name, resource)| {
+        let done = if doubled.contains(&name) {
+            Err(request("Each resource must appear at most once."))
+        } else {
+            alter(resource)
+        };
+        (name, done)
+    };
+    resources.map(one).collect()
 }

@@ -339,3 +339,16 @@ fn a_brokers_key_is_written_again_even_unchanged() {
     alter(&mut rig, BROKER, "1", &[(SET, "log.cleaner.threads", Some("2"))]);
     assert_eq!(rig.log.len(), from + 1);
 }
+
+#[test]
+fn a_list_does_not_grow_longer_than_a_record_can_hold() {
+    let mut rig = Rig::with_brokers(&[1]);
+    rig.create(topic("aaa", 1, 1));
+    let key = "leader.replication.throttled.replicas";
+    let half = |n: u32| format!("{}{n}:1", "0".repeat(20_000));
+    assert!(alter(&mut rig, TOPIC, "aaa", &[(APPEND, key, Some(&half(1)))]).0.is_none());
+    let (code, text) = alter(&mut rig, TOPIC, "aaa", &[(APPEND, key, Some(&half(2)))]);
+    assert_eq!(code, ErrorCode::INVALID_CONFIG);
+    let words = "The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes.";
+    assert_eq!(text, words);
+}

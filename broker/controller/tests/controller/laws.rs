@@ -243,7 +243,7 @@ proptest! {
         let rebuilt = Image::from_snapshot(&snapshot, 0).expect("a snapshot fits");
         prop_assert_eq!(&rebuilt, rig.image());
         // A machine that goes on from the snapshot decides as the one that never stopped.
-        for batch in batches(&rig.log) {
+        for batch in batches(&rig.log, rig.image().features().version()) {
             prop_assert!(batch.len() <= MAX_RECORDS_PER_BATCH);
         }
         let next = topic("be.ta", 1, 1);

@@ -2,12 +2,13 @@
 
 use crate::common::Rig;
 use bytes::Bytes;
-use ottla_controller::{Command, Reply};
-use ottla_metadata::ScramMechanism;
-use ottla_wire::ErrorCode;
+use ottla_controller::{Command, Controller, Reply, State, Waits};
+use ottla_machine::{Machine, Mono, Ticket, Time};
+use ottla_metadata::{Acl, Image, ScramMechanism};
 use ottla_wire::api::alter_user_scram_credentials::*;
 use ottla_wire::api::create_acls::*;
 use ottla_wire::api::delete_acls::*;
+use ottla_wire::{ErrorCode, Uuid};
 
 fn upsert(name: &str, mechanism: i8, iterations: i32) -> ScramCredentialUpsertion {
     ScramCredentialUpsertion {
@@ -160,4 +161,58 @@ fn bad_rules_are_refused_in_kafkas_words() {
              principal name)",
         ]
     );
+}
+
+#[test]
+fn a_rule_can_be_added_again_once_it_is_deleted() {
+    let mut rig = Rig::new();
+    create(&mut rig, vec![creation("x", "User:a"), creation("y", "User:a")]);
+    let filter = DeleteAclsFilter {
+        resource_type_filter: 2,
+        resource_name_filter: Some("x".into()),
+        pattern_type_filter: 3,
+        operation: 1,
+        permission_type: 1,
+        principal_filter: None,
+        host_filter: None,
+    };
+    rig.ask(Command::DeleteAcls(DeleteAclsRequest { filters: vec![filter] }));
+    create(&mut rig, vec![creation("x", "User:a"), creation("y", "User:a")]);
+    assert_eq!(rig.image().acls().count(), 2);
+    // So it is in a machine that goes on from the image.
+    rig.state = State::from_image(rig.image().clone(), rig.state.next_offset());
+    create(&mut rig, vec![creation("x", "User:a"), creation("z", "User:a")]);
+    assert_eq!(rig.image().acls().count(), 3);
+}
+
+// It measures.
+#[allow(clippy::disallowed_methods)]
+#[test]
+fn adding_a_rule_takes_no_longer_when_there_are_many() {
+    let mut image = Image::default();
+    for n in 0..50_000u128 {
+        let acl = Acl {
+            resource_type: 2,
+            resource_name: format!("topic-{n}"),
+            pattern_type: 3,
+            principal: "User:a".into(),
+            host: "*".into(),
+            operation: 3,
+            permission_type: 3,
+        };
+        image.apply(&acl.to_record(Uuid::from_u128(1_000 + n)).into(), 0).expect("fits");
+    }
+    let state = State::from_image(image, 60_000);
+    let mut waits = Waits::default();
+    let time = Time { mono: Mono(1), wall_ms: 1 };
+    let mut taken = (0..20).map(|n| {
+        let creations = vec![creation(&format!("new-{n}"), "User:a")];
+        let command = Command::CreateAcls(CreateAclsRequest { creations });
+        let begun = std::time::Instant::now();
+        let decision = Controller::decide(&state, &mut waits, time, Ticket(n), command);
+        assert_eq!(decision.records.len(), 1);
+        begun.elapsed()
+    });
+    let shortest = taken.by_ref().min().expect("a time");
+    assert!(shortest.as_micros() < 3_000, "{shortest:?}");
 }

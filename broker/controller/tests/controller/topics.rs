@@ -220,7 +220,8 @@ fn many_partitions_are_one_transaction() {
     assert!(matches!(log[0], MetadataRecord::BeginTransaction(_)));
     assert!(matches!(log[10_002], MetadataRecord::EndTransaction(_)));
     assert_eq!(rig.image().partition_count(), 10_000);
-    assert_eq!(ottla_controller::batches(log).count(), 1, "a transaction is one batch");
+    let version = rig.image().features().version();
+    assert_eq!(ottla_controller::batches(log, version).count(), 1, "a transaction is one batch");
     assert_eq!(rig.replayed().image(), rig.image());
 }
 
@@ -407,4 +408,51 @@ fn a_request_for_more_than_one_batch_holds_is_refused() {
     }
     assert_eq!(rig.log.len(), from);
     assert_eq!(rig.image(), &state);
+}
+
+/// Topics with a long value each: few records, many bytes.
+fn bulky(count: usize) -> Vec<CreatableTopic> {
+    let long = format!("{}:1", "0".repeat(32_000));
+    let throttled = "leader.replication.throttled.replicas";
+    let one = |n| with_config(topic(&format!("t{n}"), 1, 1), throttled, Some(&long));
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn a_request_of_few_records_and_too_many_bytes_is_refused_as_kafka_does() {
+    let mut rig = Rig::with_brokers(&[1]);
+    let (from, state) = (rig.log.len(), rig.image().clone());
+    let request = CreateTopicsRequest { topics: bulky(300), ..Default::default() };
+    match rig.ask(Command::CreateTopics(request)) {
+        Reply::Failed(error) => {
+            assert_eq!(error.code, ErrorCode::POLICY_VIOLATION);
+            let text = "Unable to perform excessively large batch operation.";
+            assert_eq!(error.message.as_deref(), Some(text));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(rig.log.len(), from);
+    assert_eq!(rig.image(), &state);
+    // One that fits is one batch, and the next one goes on from it.
+    let done = rig.create_all(bulky(200));
+    assert!(done.iter().all(|t| t.error_code.is_none()), "{:?}", done[0]);
+}
+
+#[test]
+fn batches_are_cut_by_bytes_too() {
+    let mut rig = Rig::with_brokers(&[1]);
+    let from = rig.log.len();
+    for _ in 0..3 {
+        let n = rig.image().topic_count();
+        let mut topics = bulky(n + 150);
+        rig.create_all(topics.split_off(n));
+    }
+    let version = rig.image().features().version();
+    let log = &rig.log[from..];
+    let cut: Vec<_> = ottla_controller::batches(log, version).collect();
+    assert!(cut.len() > 1 && cut.iter().map(|b| b.len()).sum::<usize>() == log.len());
+    for batch in cut {
+        let bytes = batch.iter().map(|r| r.encode(0).map_or(0, |bytes| bytes.len()));
+        assert!(bytes.sum::<usize>() < ottla_controller::MAX_BATCH_BYTES);
+    }
 }

@@ -1,0 +1,325 @@
+//! The controller over a quorum whose proposals can be held up, refused and lost.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ottla_log::disk::real::RealDisk;
+use ottla_metadata::{Image, features};
+use ottla_quorum::network::Alone;
+use ottla_quorum::{
+    BoxFuture, Description, Member, NodeKey, Options, QuorumError, RaftQuorum, Updates, Voter,
+    VoterChange,
+};
+use ottla_wire::Uuid;
+use ottla_wire::api::allocate_producer_ids::AllocateProducerIdsRequest;
+use ottla_wire::api::broker_registration::{BrokerRegistrationRequest, Feature};
+use ottla_wire::schema::metadata::NoOpRecord;
+
+use super::*;
+use crate::dirs::LogDirs;
+use crate::env::SystemClock;
+use crate::lifecycle::{Lifecycle, Pace, Stage};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
+
+/// What happens to proposals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// They are on their way until it is another.
+    Held,
+    /// They are committed.
+    Committed,
+    /// They are lost, as when another leader cuts them off.
+    Lost,
+}
+
+/// A quorum of one whose proposals can be held up between their place in line and their commit.
+#[derive(Debug)]
+struct Held {
+    quorum: Arc<RaftQuorum>,
+    fate: watch::Sender<Fate>,
+    refuse_next: Mutex<bool>,
+    proposed: watch::Sender<usize>,
+    leadership: watch::Sender<Leadership>,
+    /// The one before in line.
+    last: Mutex<Option<oneshot::Receiver<()>>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Held {
+    async fn start() -> Arc<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let node = NodeKey::new(1, Uuid::from_u128(77));
+        let options = Options {
+            initial_voters: vec![Voter { key: node, member: Member::default() }],
+            ..Options::new(node, Arc::new(RealDisk), dir.path().to_owned(), || 1_800_000_000_000)
+        };
+        let quorum = Arc::new(RaftQuorum::start(options, Alone).await.unwrap());
+        let mut leadership = quorum.leadership();
+        let leader = leadership.wait_for(|l| l.role == Role::Leader);
+        let now = *tokio::time::timeout(PATIENCE, leader).await.unwrap().unwrap();
+        Arc::new(Self {
+            quorum,
+            fate: watch::Sender::new(Fate::Committed),
+            refuse_next: Mutex::new(false),
+            proposed: watch::Sender::new(0),
+            leadership: watch::Sender::new(now),
+            last: Mutex::new(None),
+            _dir: dir,
+        })
+    }
+
+    fn set(&self, fate: Fate) {
+        self.fate.send_replace(fate);
+    }
+
+    /// Holds up what is proposed from now on. Returns how many proposals there were before.
+    fn hold(&self) -> usize {
+        self.set(Fate::Held);
+        *self.proposed.borrow()
+    }
+
+    async fn wait_for(&self, proposed: usize) {
+        let mut count = self.proposed.subscribe();
+        let reached = count.wait_for(|count| *count >= proposed);
+        tokio::time::timeout(PATIENCE, reached).await.expect("no proposal").unwrap();
+    }
+}
+
+impl Quorum for Held {
+    fn propose(
+        &self,
+        epoch: i32,
+        version: MetadataVersion,
+        records: Vec<MetadataRecord>,
+    ) -> BoxFuture<'_, Result<Proposal, QuorumError>> {
+        if std::mem::take(&mut *self.refuse_next.lock().unwrap()) {
+            return Box::pin(async { Err(QuorumError::TooLarge { bytes: 2, limit: 1 }) });
+        }
+        let (done, next) = oneshot::channel();
+        let before = self.last.lock().unwrap().replace(next);
+        self.proposed.send_modify(|count| *count += 1);
+        let (quorum, mut fate) = (Arc::clone(&self.quorum), self.fate.subscribe());
+        let committed = tokio::spawn(async move {
+            let _next_may_go = done;
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            let fate = *fate.wait_for(|fate| *fate != Fate::Held).await.unwrap();
+            if fate == Fate::Lost {
+                return Err(QuorumError::NotLeader { leader: None });
+            }
+            quorum.propose(epoch, version, records).await?.await
+        });
+        Box::pin(async { Ok(Proposal::new(async { committed.await.unwrap() })) })
+    }
+
+    fn updates(&self) -> Updates {
+        self.quorum.updates()
+    }
+
+    fn caught_up(&self) -> BoxFuture<'_, Result<Image, QuorumError>> {
+        self.quorum.caught_up()
+    }
+
+    fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.leadership.subscribe()
+    }
+
+    fn end_offset(&self) -> i64 {
+        self.quorum.end_offset()
+    }
+
+    fn high_watermark(&self) -> i64 {
+        self.quorum.high_watermark()
+    }
+
+    fn describe(&self) -> Description {
+        self.quorum.describe()
+    }
+
+    fn change_voters(&self, change: VoterChange) -> BoxFuture<'_, Result<(), QuorumError>> {
+        self.quorum.change_voters(change)
+    }
+
+    fn resign(&self, to: Option<NodeKey>) -> BoxFuture<'_, Result<(), QuorumError>> {
+        self.quorum.resign(to)
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, Result<PathBuf, QuorumError>> {
+        self.quorum.snapshot()
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, Result<(), QuorumError>> {
+        self.quorum.shutdown()
+    }
+}
+
+/// A controller with broker 1 registered, and that broker's epoch.
+async fn start(quorum: &Arc<Held>) -> (ControllerHandle, i64) {
+    let settings = Settings { cluster_id: CLUSTER.into(), ..Settings::default() };
+    let (_, settings) = watch::channel(settings);
+    let none = std::collections::BTreeMap::new();
+    let handle = ControllerHandle::start(ControllerStart {
+        quorum: Arc::clone(quorum) as Arc<dyn Quorum>,
+        clock: SystemClock::start(),
+        settings,
+        bootstrap: ottla_controller::bootstrap_records(MetadataVersion::LATEST, &none).unwrap(),
+    });
+    let epoch = register(&handle, 1).await;
+    (handle, epoch)
+}
+
+/// The registration of a broker.
+fn request(id: i32) -> BrokerRegistrationRequest {
+    let features = features::supported().into_iter().map(|(name, range)| Feature {
+        name,
+        min_supported_version: range.min,
+        max_supported_version: range.max,
+    });
+    BrokerRegistrationRequest {
+        broker_id: id,
+        cluster_id: CLUSTER.into(),
+        incarnation_id: Uuid::from_u128(1_000_000 + id as u128),
+        features: features.collect(),
+        log_dirs: vec![Uuid::from_u128(2_000_000 + id as u128)],
+        ..BrokerRegistrationRequest::default()
+    }
+}
+
+/// Registers a broker, as soon as the controller is active.
+async fn register(controller: &ControllerHandle, id: i32) -> i64 {
+    let request = request(id);
+    let registered = async {
+        loop {
+            match controller.submit(Command::RegisterBroker(request.clone())).await {
+                Ok(Reply::RegisterBroker(r)) if r.error_code.is_none() => return r.broker_epoch,
+                Err(ErrorCode::NOT_CONTROLLER) => {}
+                other => panic!("{other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, registered).await.expect("no active controller")
+}
+
+fn allocate(
+    controller: &ControllerHandle,
+    broker_epoch: i64,
+) -> tokio::task::JoinHandle<Result<i64, ErrorCode>> {
+    let request = AllocateProducerIdsRequest { broker_id: 1, broker_epoch };
+    let asked = controller.submit(Command::AllocateProducerIds(request));
+    tokio::spawn(async move {
+        match asked.await? {
+            Reply::AllocateProducerIds(r) => {
+                assert!(r.error_code.is_none(), "{r:?}");
+                Ok(r.producer_id_start)
+            }
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+async fn answer(asked: tokio::task::JoinHandle<Result<i64, ErrorCode>>) -> Result<i64, ErrorCode> {
+    tokio::time::timeout(PATIENCE, asked).await.expect("an answer").unwrap()
+}
+
+/// Asks until the controller is active.
+async fn allocated(controller: &ControllerHandle, broker_epoch: i64) -> i64 {
+    let found = async {
+        loop {
+            match allocate(controller, broker_epoch).await.unwrap() {
+                Ok(first) => return first,
+                Err(error) => assert_eq!(error, ErrorCode::NOT_CONTROLLER),
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("no active controller")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_refused_proposal_nothing_is_decided_until_those_before_it_are_committed() {
+    let quorum = Held::start().await;
+    let (controller, epoch) = start(&quorum).await;
+    let first = answer(allocate(&controller, epoch)).await.unwrap();
+
+    let proposed = quorum.hold();
+    let second = allocate(&controller, epoch);
+    quorum.wait_for(proposed + 1).await;
+    *quorum.refuse_next.lock().unwrap() = true;
+    assert_eq!(answer(allocate(&controller, epoch)).await, Err(ErrorCode::NOT_CONTROLLER));
+    // The published image lacks the second block: on it the same block would be given twice.
+    assert_eq!(answer(allocate(&controller, epoch)).await, Err(ErrorCode::NOT_CONTROLLER));
+    quorum.set(Fate::Committed);
+    let second = answer(second).await.unwrap();
+    let third = allocated(&controller, epoch).await;
+    assert_eq!([second, third], [first + 1000, first + 2000]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_leader_decided_and_did_not_commit_is_told_and_undone() {
+    let quorum = Held::start().await;
+    let (controller, epoch) = start(&quorum).await;
+    let first = answer(allocate(&controller, epoch)).await.unwrap();
+
+    let proposed = quorum.hold();
+    let lost = [allocate(&controller, epoch), allocate(&controller, epoch)];
+    quorum.wait_for(proposed + 2).await;
+    let led = *quorum.leadership.borrow();
+    quorum.leadership.send_replace(Leadership { role: Role::Follower, leader: None, ..led });
+    assert_eq!(answer(allocate(&controller, epoch)).await, Err(ErrorCode::NOT_CONTROLLER));
+    // Voted in again before it is known what became of them.
+    quorum.leadership.send_replace(led);
+    assert_eq!(answer(allocate(&controller, epoch)).await, Err(ErrorCode::NOT_CONTROLLER));
+    quorum.set(Fate::Lost);
+    for asked in lost {
+        assert_eq!(answer(asked).await, Err(ErrorCode::NOT_CONTROLLER));
+    }
+    quorum.set(Fate::Committed);
+    assert_eq!(allocated(&controller, epoch).await, first + 1000, "from the committed state");
+    assert_eq!(quorum.updates().image().next_producer_id(), first + 2000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_machine_learns_of_offsets_that_the_quorum_took_itself() {
+    let quorum = Held::start().await;
+    let (controller, epoch) = start(&quorum).await;
+    // Past the machine, as a change of the voters is written.
+    let leader = *quorum.leadership.borrow();
+    let record = NoOpRecord::default().into();
+    let own = quorum.quorum.propose(leader.epoch, MetadataVersion::LATEST, vec![record]).await;
+    own.unwrap().await.unwrap();
+    answer(allocate(&controller, epoch)).await.unwrap();
+    let epoch = register(&controller, 2).await;
+    assert_eq!(epoch, quorum.end_offset() - 1, "a broker epoch is where its record stands");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_no_controller_takes_gives_up_in_time() {
+    let quorum = Held::start().await;
+    let led = *quorum.leadership.borrow();
+    let (controller, _) = start(&quorum).await;
+    quorum.leadership.send_replace(Leadership { role: Role::Follower, leader: None, ..led });
+    let short = Duration::from_millis(200);
+    let pace = Pace { interval: short, registration: short };
+    let live = |cluster_id: &str, id| {
+        let registration =
+            BrokerRegistrationRequest { cluster_id: cluster_id.into(), ..request(id) };
+        let (_, applied) = watch::channel(-1);
+        Lifecycle::start(controller.clone(), registration, pace, applied, LogDirs::new(Vec::new()))
+    };
+    let gives_up = async |life: Arc<Lifecycle>| {
+        let mut stage = life.stage();
+        let gave_up = stage.wait_for(|stage| *stage == Stage::GaveUp);
+        tokio::time::timeout(PATIENCE, gave_up).await.expect("it goes on").unwrap();
+        life.gave_up().expect("a reason")
+    };
+    let why = gives_up(live(CLUSTER, 2)).await;
+    assert_eq!(why, "no controller answers, NOT_CONTROLLER");
+    quorum.leadership.send_replace(led);
+    let why = gives_up(live("another", 2)).await;
+    assert_eq!(why, "the controller answers INCONSISTENT_CLUSTER_ID");
+}
