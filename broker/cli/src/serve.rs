@@ -11,7 +11,7 @@ use ottla_quorum::format::{
     FormatRequest, IfFormatted, InitialQuorum, Unstable, format, is_pristine, random_uuid,
 };
 use ottla_server::Node;
-use tracing::warn;
+use tracing::{info, warn};
 
 const USAGE: &str = "\
 usage: ottla server [FILE] [--override KEY=VALUE]...
@@ -74,8 +74,12 @@ fn start(args: &[String]) -> Result<(), String> {
     }
     let mut stop = Stop::listen().map_err(|e| format!("cannot wait for signals: {e}"))?;
     let theirs = Arc::clone(&config);
-    // A node that is stopped before it serves has promised nothing to anyone.
-    let started = stop.unless_told(move || Node::start(theirs))?;
+    // A node that is stopped before it serves has promised nothing to anyone, and what its start
+    // writes can be broken off at any time: the process may simply end.
+    let Some(started) = stop.unless_told(move || Node::start(theirs))? else {
+        info!("told to stop before it served");
+        return Ok(());
+    };
     let node = started.map_err(|e| e.to_string())?;
     // Nobody may be reading it.
     let _ = greet(&mut std::io::stdout(), &node, &config);
@@ -205,11 +209,11 @@ impl Stop {
         Ok(Self { runtime, interrupt, terminate })
     }
 
-    /// Runs `work` on a thread of its own, and gives up waiting for it when a signal comes.
-    fn unless_told<T>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String>
-    where
-        T: Send + 'static,
-    {
+    /// Runs `work` on a thread of its own, and gives up waiting for it when a signal comes: `None`.
+    fn unless_told<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Option<T>, String> {
         let (sender, done) = tokio::sync::oneshot::channel();
         let run = move || {
             // Nobody waits any more when a signal came.
@@ -219,9 +223,9 @@ impl Stop {
         thread.map_err(|e| format!("cannot start a thread: {e}"))?;
         self.runtime.block_on(async {
             tokio::select! {
-                done = done => done.map_err(|_| "the start panicked".to_owned()),
-                _ = self.interrupt.recv() => Err("interrupted before it served".to_owned()),
-                _ = self.terminate.recv() => Err("told to stop before it served".to_owned()),
+                done = done => done.map(Some).map_err(|_| "the start panicked".to_owned()),
+                _ = self.interrupt.recv() => Ok(None),
+                _ = self.terminate.recv() => Ok(None),
             }
         })
     }

@@ -262,6 +262,17 @@ fn a_signal_ends_a_node_that_is_still_starting() {
     assert!(process.ends_within(Duration::from_secs(20)), "it does not hear");
     let said = std::fs::read_to_string(node.log()).unwrap();
     assert!(said.contains("told to stop before it served"), "{said}");
+    assert!(process.0.wait().unwrap().success(), "{said}");
+}
+
+#[test]
+fn a_node_that_no_controller_takes_in_time_ends_and_says_so() {
+    let node = Node::format();
+    let mut process = node.start(&["initial.broker.registration.timeout.ms=0"]);
+    assert!(process.ends_within(PATIENCE), "it goes on");
+    let said = std::fs::read_to_string(node.log()).unwrap();
+    assert!(said.contains(" within initial.broker.registration.timeout.ms=0"), "{said}");
+    assert!(!process.0.wait().unwrap().success(), "{said}");
 }
 
 #[test]

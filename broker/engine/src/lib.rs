@@ -43,7 +43,7 @@ pub use fetch::{Fetch, FetchItem, FetchParams, Fetched, ParkedFetch, fetch};
 pub use groups::{GroupShell, Groups, OFFSETS_TOPIC};
 pub use housekeeping::Housekeeping;
 pub use ids::PartitionId;
-pub use lifecycle::{Applied, Lifecycle, Stage};
+pub use lifecycle::{Applied, Lifecycle, Pace, Stage};
 pub use moves::Moves;
 pub use partition::{
     Ack, AppendHow, Appended, Future, Lead, OffsetAt, OffsetQuery, Partition, Read, ReadAsk,

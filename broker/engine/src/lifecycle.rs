@@ -1,7 +1,7 @@
 //! This broker's life in the cluster: it registers, beats, is unfenced, and asks leave to stop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ottla_controller::{Command, Reply};
@@ -34,6 +34,18 @@ pub enum Stage {
     Stopping,
     /// It may stop.
     MayStop,
+    /// No controller took it in time, and it tries no more.
+    GaveUp,
+}
+
+/// How often a broker beats, and how long it tries to be registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// `broker.heartbeat.interval.ms`.
+    pub interval: Duration,
+    /// `initial.broker.registration.timeout.ms`: for the first registration. A broker that was
+    /// registered once tries for ever.
+    pub registration: Duration,
 }
 
 /// How far this broker has applied the metadata log: the offset of the last record. -1 at first.
@@ -47,15 +59,17 @@ pub struct Lifecycle {
     stage: watch::Sender<Stage>,
     stop: watch::Sender<bool>,
     hurry: Notify,
+    /// Why no controller took it.
+    refused: OnceLock<String>,
 }
 
 impl Lifecycle {
-    /// Registers on the current runtime, and beats every `interval` until it is told to stop.
+    /// Registers on the current runtime, and beats at this pace until it is told to stop.
     #[must_use]
     pub fn start(
         controller: ControllerHandle,
         registration: BrokerRegistrationRequest,
-        interval: Duration,
+        pace: Pace,
         applied: Applied,
         dirs: LogDirs,
     ) -> Arc<Self> {
@@ -65,9 +79,9 @@ impl Lifecycle {
             stage: watch::Sender::new(Stage::Starting),
             stop: watch::Sender::new(false),
             hurry: Notify::new(),
+            refused: OnceLock::new(),
         });
-        let life =
-            Life { this: Arc::clone(&this), controller, registration, interval, applied, dirs };
+        let life = Life { this: Arc::clone(&this), controller, registration, pace, applied, dirs };
         tokio::spawn(life.run());
         this
     }
@@ -95,6 +109,12 @@ impl Lifecycle {
         self.stage.subscribe()
     }
 
+    /// What the last try to be registered came to, if there will be no more of them.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<String> {
+        self.refused.get().cloned()
+    }
+
     /// Beats at once: there is something to tell of the directories.
     pub fn hurry(&self) {
         self.hurry.notify_one();
@@ -105,7 +125,7 @@ impl Lifecycle {
     pub async fn stop(&self, patience: Duration) {
         self.stop.send_replace(true);
         let mut stage = self.stage.subscribe();
-        let leave = stage.wait_for(|stage| *stage == Stage::MayStop);
+        let leave = stage.wait_for(|stage| matches!(stage, Stage::MayStop | Stage::GaveUp));
         if tokio::time::timeout(patience, leave).await.is_err() {
             warn!("the controller gave no leave to stop in time; stopping all the same");
         }
@@ -116,7 +136,7 @@ struct Life {
     this: Arc<Lifecycle>,
     controller: ControllerHandle,
     registration: BrokerRegistrationRequest,
-    interval: Duration,
+    pace: Pace,
     applied: Applied,
     dirs: LogDirs,
 }
@@ -124,24 +144,46 @@ struct Life {
 impl Life {
     async fn run(mut self) {
         let mut stop = self.this.stop.subscribe();
-        loop {
-            if !self.register().await {
+        let deadline = tokio::time::Instant::now() + self.pace.registration;
+        let mut last = "no controller answers".to_owned();
+        let first = async {
+            while let Err(why) = self.register().await {
+                if why != last {
+                    info!("not registered yet: {why}");
+                    last = why;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = first => {}
+            _ = stop.wait_for(|stop| *stop) => {
+                self.this.stage.send_replace(Stage::MayStop);
+                return;
+            }
+            () = tokio::time::sleep_until(deadline) => {
+                // Set once, here.
+                let _ = self.this.refused.set(last);
+                self.this.stage.send_replace(Stage::GaveUp);
+                return;
+            }
+        }
+        while !self.beat(&mut stop).await {
+            // The controller does not know us in this epoch: once more from the beginning.
+            while self.register().await.is_err() {
                 tokio::select! {
-                    () = tokio::time::sleep(AGAIN) => continue,
+                    () = tokio::time::sleep(AGAIN) => {}
                     _ = stop.wait_for(|stop| *stop) => {
                         self.this.stage.send_replace(Stage::MayStop);
                         return;
                     }
                 }
             }
-            if self.beat(&mut stop).await {
-                return;
-            }
-            // The controller does not know us in this epoch: once more from the beginning.
         }
     }
 
-    async fn register(&mut self) -> bool {
+    /// Tries to be registered; an error says what came of it.
+    async fn register(&mut self) -> Result<(), String> {
         self.registration.log_dirs = self.dirs.online().map(|dir| dir.id()).collect();
         let asked = Command::RegisterBroker(self.registration.clone());
         match self.controller.submit(asked).await {
@@ -149,20 +191,13 @@ impl Life {
                 self.this.epoch.store(answer.broker_epoch, Ordering::Release);
                 self.this.stage.send_replace(Stage::Fenced);
                 debug!(epoch = answer.broker_epoch, "registered");
-                true
+                Ok(())
             }
             Ok(Reply::RegisterBroker(answer)) => {
-                warn!(error = %answer.error_code, "the controller refused the registration");
-                false
+                Err(format!("the controller answers {}", answer.error_code))
             }
-            Ok(other) => {
-                debug!(?other, "no registration yet");
-                false
-            }
-            Err(error) => {
-                debug!(%error, "no controller yet");
-                false
-            }
+            Ok(other) => Err(format!("the controller answers {other:?}")),
+            Err(error) => Err(format!("no controller answers, {error}")),
         }
     }
 
@@ -186,7 +221,7 @@ impl Life {
                             if self.enter(stopping, &answer) {
                                 return true;
                             }
-                            (self.interval, answer.is_fenced || stopping)
+                            (self.pace.interval, answer.is_fenced || stopping)
                         }
                         ErrorCode::STALE_BROKER_EPOCH | ErrorCode::BROKER_ID_NOT_REGISTERED => {
                             return false;

@@ -16,7 +16,7 @@ use ottla_config::{BrokerConfig, keys};
 use ottla_controller::{Command, Settings as ControllerSettings};
 use ottla_engine::{
     Assignments, ControllerHandle, ControllerStart, Core, FetchSessions, Groups, Lifecycle,
-    LogDirs, Moves, Replicas, Stage, SystemClock,
+    LogDirs, Moves, Pace, Replicas, Stage, SystemClock,
 };
 use ottla_log::disk::Disk;
 use ottla_log::disk::real::RealDisk;
@@ -65,6 +65,9 @@ pub enum StartError {
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+    /// The controller did not take the broker in time.
+    #[error("{0}")]
+    NotRegistered(String),
     /// The roles or voters are not what this version can run.
     #[error("{0}")]
     Unsupported(String),
@@ -106,12 +109,6 @@ impl Node {
             let options = quorum_options(&config, &found, &disk);
             Arc::new(control.block_on(RaftQuorum::start(options, Alone))?)
         };
-        let ended = quorum.ended();
-        // A node without its quorum would go on with metadata that nobody can change, and look well.
-        let guard = control.spawn(async move {
-            error!("the metadata quorum ended, and with it the node: {}", ended.await);
-            std::process::exit(1);
-        });
         let metadata_dir = PathBuf::from(config.metadata_log_dir());
         let bootstrap = read_bootstrap(&*disk, &metadata_dir)?.unwrap_or_default();
         let (settings, current) =
@@ -135,7 +132,16 @@ impl Node {
             slots: usize::try_from(slots).unwrap_or(0),
             ..CacheSettings::default()
         };
-        let image = control.block_on(publishing::first_image(&*quorum))?;
+        let timeout = config.get(keys::INITIAL_BROKER_REGISTRATION_TIMEOUT_MS);
+        let timeout = Duration::from_millis(u64::try_from(timeout).unwrap_or(0));
+        let image = control.block_on(publishing::first_image(&*quorum, timeout))?;
+        // Until here, the end of the quorum is the end of the start, which tells of it.
+        let ended = quorum.ended();
+        // A node without its quorum would go on with metadata that nobody can change, and look well.
+        let guard = control.spawn(async move {
+            error!("the metadata quorum ended, and with it the node: {}", ended.await);
+            std::process::exit(1);
+        });
         let (applied_sender, applied) = watch::channel(-1);
         let current = Arc::new(ArcSwap::new(Arc::clone(&config)));
         let assignments = Assignments::new();
@@ -183,8 +189,9 @@ impl Node {
             let registration = listeners::registration(&config, &found, &dirs, &bound);
             let interval = config.get(keys::BROKER_HEARTBEAT_INTERVAL_MS);
             let interval = Duration::from_millis(u64::try_from(interval).unwrap_or(2000));
+            let pace = Pace { interval, registration: timeout };
             let handle = controller.clone();
-            let life = Lifecycle::start(handle, registration, interval, applied, dirs.clone());
+            let life = Lifecycle::start(handle, registration, pace, applied, dirs.clone());
             tokio::spawn(assignments.run(config.node_id(), controller, Arc::clone(&life)));
             life
         };
@@ -192,7 +199,14 @@ impl Node {
         let _ = context.lifecycle.set(Arc::clone(&lifecycle));
         let node =
             Self { context, control, net, http, quorum, guard, lifecycle, publishing, bound };
-        node.wait_until_running();
+        if let Some(why) = node.wait_until_running() {
+            let (id, ms) = (node.context.node_id, timeout.as_millis());
+            node.stop();
+            return Err(StartError::NotRegistered(format!(
+                "broker {id} was not registered within \
+                 initial.broker.registration.timeout.ms={ms}: {why}"
+            )));
+        }
         held.serve(&node.net, &node.context)?;
         Ok(node)
     }
@@ -210,15 +224,19 @@ impl Node {
     }
 
     /// Waits until metadata names this life of the broker. Before, it names the life before, or
-    /// none, and clients that heard so would go astray.
-    fn wait_until_running(&self) {
+    /// none, and clients that heard so would go astray. Returns why it never will, if so.
+    fn wait_until_running(&self) -> Option<String> {
         let mut stage = self.lifecycle.stage();
         let running = async {
             let _ = stage.wait_for(|stage| *stage >= Stage::Running).await;
+            if let Some(why) = self.lifecycle.gave_up() {
+                return Some(why);
+            }
             let (life, me) = (&self.lifecycle, self.context.node_id);
             self.publishing.wait_for(|image| life.is_active_in(image, me)).await;
+            None
         };
-        self.control.block_on(running);
+        self.control.block_on(running)
     }
 
     /// Stops in order: leadership goes, requests finish, logs are flushed and closed.

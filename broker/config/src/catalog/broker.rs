@@ -60,7 +60,7 @@ keys! {
         .default("9000");
     /// How long a starting broker tries to register before it gives up.
     INITIAL_BROKER_REGISTRATION_TIMEOUT_MS: i32 = "initial.broker.registration.timeout.ms",
-        .default("60000").planned(why::NODES);
+        .default("60000");
     /// Java class that may refuse a change of configuration.
     ALTER_CONFIG_POLICY_CLASS_NAME: Option<ClassName> = "alter.config.policy.class.name",
         .low().no_effect(why::CLASS);

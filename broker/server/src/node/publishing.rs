@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc as sync_mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ottla_config::{BrokerConfig, DynamicLayers, keys};
 use ottla_controller::Settings as ControllerSettings;
 use ottla_engine::{Assignments, Housekeeping, LogDirs, Publisher};
 use ottla_metadata::{ConfigResource, Delta, Image, ResourceType};
 use ottla_net::ConnectionQuota;
-use ottla_quorum::{Quorum, QuorumError, Role, Updates};
+use ottla_quorum::{Quorum, QuorumError, Updates};
 use ottla_wire::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -46,23 +47,27 @@ pub(super) struct Publishing {
 }
 
 /// The first image that can be served from: one with a metadata version, and with everything that
-/// was committed before this node ended last. What is read back comes in pieces, and a piece alone
-/// would make strays of the logs of topics that are in later ones. The only voter has everything
-/// when it leads.
-pub(super) async fn first_image(quorum: &dyn Quorum) -> Result<Image, QuorumError> {
-    let ended = || QuorumError::Stopped("it ended before it had begun".to_owned());
+/// was committed before this node started. Waits no longer than `patience` until a leader is known.
+pub(super) async fn first_image(
+    quorum: &dyn Quorum,
+    patience: Duration,
+) -> Result<Image, StartError> {
     let mut leadership = quorum.leadership();
-    leadership.wait_for(|now| now.role == Role::Leader).await.map_err(|_| ended())?;
-    let mut updates = quorum.updates();
-    loop {
-        let image = updates.image();
-        if image.features().recorded_version().is_some() {
-            return Ok(image);
-        }
-        if updates.next().await.is_err() {
-            return Err(ended());
-        }
+    let led = leadership.wait_for(|now| now.leader.is_some());
+    if tokio::time::timeout(patience, led).await.is_err() {
+        let ms = patience.as_millis();
+        return Err(StartError::NotRegistered(format!(
+            "no leader of the metadata quorum was found within \
+             initial.broker.registration.timeout.ms={ms}"
+        )));
     }
+    let mut image = quorum.caught_up().await?;
+    let mut updates = quorum.updates();
+    while image.features().recorded_version().is_none() {
+        let ended = |_| QuorumError::Stopped("it ended before it had begun".to_owned());
+        image = updates.next().await.map_err(ended)?.image;
+    }
+    Ok(image)
 }
 
 impl Publishing {
