@@ -19,6 +19,8 @@ mod metadata;
 mod options;
 mod partitioner;
 mod retry;
+#[cfg(test)]
+mod testing;
 
 pub use admin::{
     ConfigEntry, NewPartitions, NewTopic, PartitionDescription, PerName, Reassignment,

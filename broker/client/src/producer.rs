@@ -3,7 +3,7 @@
 mod batches;
 mod request;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -288,19 +288,26 @@ impl Producer {
 
     async fn send_all(&mut self) {
         let mut retry = Retry::within(self.client.options(), self.options.delivery_timeout);
+        // Partitions that could not be written, and why the last could not. The others go first.
+        let (mut held, mut failure) = (BTreeSet::new(), None);
         while self.queues.values().any(|q| !q.is_empty()) {
             let (progress, again) = match self.identify().await {
-                Ok(()) => self.send_once().await,
+                Ok(()) => self.send_once(&mut held).await,
                 Err(error) => (false, Some(error)),
             };
+            failure = again.or(failure);
             if progress {
                 retry = Retry::within(self.client.options(), self.options.delivery_timeout);
+                if self.queues.iter().any(|(p, q)| !q.is_empty() && !held.contains(p)) {
+                    continue;
+                }
             }
-            let Some(error) = again else { continue };
+            let Some(error) = failure.take() else { continue };
             if let Err(error) = retry.pause(error).await {
                 self.give_up(&error);
                 break;
             }
+            held.clear();
             if let Err(error) = self.refresh().await {
                 tracing::debug!("{error}");
             }
@@ -309,11 +316,15 @@ impl Producer {
         self.buffered = 0;
     }
 
-    /// Sends the first batch of each partition; whether any of them is done with, and why others are not.
-    async fn send_once(&mut self) -> (bool, Option<ClientError>) {
+    /// Sends the first batch of each partition that is not held; whether any of them is done with, and why others,
+    /// which are held from here on, are not.
+    async fn send_once(
+        &mut self,
+        held: &mut BTreeSet<TopicPartition>,
+    ) -> (bool, Option<ClientError>) {
         let (mut progress, mut again) = (false, None);
         let (requests, leaderless) = request::build(
-            &self.queues,
+            self.queues.iter().filter(|(partition, _)| !held.contains(*partition)),
             &self.topics,
             &self.options,
             self.identity.parts(),
@@ -340,7 +351,10 @@ impl Producer {
                 Fate::Split => {
                     progress |= queue.split_first() == Split::Done;
                 }
-                Fate::Again(error) => again = Some(error),
+                Fate::Again(error) => {
+                    again = Some(error);
+                    held.insert(partition);
+                }
                 Fate::Lost(error) => {
                     let records = queue.drop_first();
                     progress = true;
@@ -416,5 +430,34 @@ mod tests {
         assert!(matches!(fate(error(ErrorCode::MESSAGE_TOO_LARGE), false), Fate::Lost(_)));
         assert!(matches!(fate(error(ErrorCode::NOT_LEADER_OR_FOLLOWER), true), Fate::Again(_)));
         assert!(matches!(fate(error(ErrorCode::TOPIC_AUTHORIZATION_FAILED), true), Fate::Lost(_)));
+    }
+
+    /// Each batch of the others had waited for a pause of the one without leader.
+    #[tokio::test]
+    async fn a_partition_without_leader_slows_no_other_down() {
+        let (broker, client) = crate::testing::Broker::start(Default::default()).await;
+        let mut slow = client.options().clone();
+        (slow.backoff, slow.max_backoff) = (Duration::from_millis(300), Duration::from_millis(300));
+        let options = ProducerOptions {
+            batch_bytes: 1,
+            delivery_timeout: Duration::from_secs(1),
+            ..Default::default()
+        };
+        let mut producer = Producer::new(Arc::new(Client::new(slow)), options);
+        let record = |partition| ProducerRecord {
+            topic: "t".to_owned(),
+            partition: Some(partition),
+            value: Some(Bytes::from_static(b"value")),
+            ..Default::default()
+        };
+        for partition in (0..50).map(|n| i32::from(n == 7)) {
+            producer.send(record(partition)).await.unwrap();
+        }
+        let begun = tokio::time::Instant::now();
+        let failures = producer.flush().await;
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        assert_eq!(broker.written.load(std::sync::atomic::Ordering::Relaxed), 49);
+        let failed: Vec<_> = failures.iter().map(|f| (f.partition.partition, f.records)).collect();
+        assert_eq!(failed, [(1, 1)]);
     }
 }

@@ -28,8 +28,8 @@ pub(super) struct Addressed {
 type Unsent = Vec<(TopicPartition, ClientError)>;
 
 /// The requests that the first batches make. What does not fit into a request waits for the next.
-pub(super) fn build(
-    queues: &BTreeMap<TopicPartition, Queue>,
+pub(super) fn build<'a>(
+    queues: impl Iterator<Item = (&'a TopicPartition, &'a Queue)>,
     topics: &BTreeMap<String, TopicMetadata>,
     options: &ProducerOptions,
     identity: (i64, i16),
@@ -37,7 +37,7 @@ pub(super) fn build(
 ) -> (Vec<Addressed>, Unsent) {
     let mut requests = BTreeMap::<i32, Addressed>::new();
     let mut unsent = Unsent::new();
-    for (partition, queue) in queues.iter().filter(|(_, q)| !q.is_empty()) {
+    for (partition, queue) in queues.filter(|(_, q)| !q.is_empty()) {
         let topic = topics.get(&partition.topic);
         let leader = topic.and_then(|t| t.partition(partition.partition)).and_then(|p| p.leader);
         let (Some(topic), Some(leader)) = (topic, leader) else {
@@ -207,7 +207,7 @@ mod tests {
         }
         let client = Options::new("x:1", "c").unwrap();
         let options = ProducerOptions::default();
-        let (requests, unsent) = build(&queues, &topics, &options, (5, 0), &client);
+        let (requests, unsent) = build(queues.iter(), &topics, &options, (5, 0), &client);
         let shape = |requests: &[Addressed]| {
             let each = requests.iter().map(|r| (r.leader, partitions(&r.request)));
             let names =
@@ -219,7 +219,7 @@ mod tests {
             matches!(unsent.as_slice(), [(p, ClientError::NoLeader(_))] if p.to_string() == "a-2")
         );
         let options = ProducerOptions { request_bytes: 30, ..options };
-        let (requests, _) = build(&queues, &topics, &options, (5, 0), &client);
+        let (requests, _) = build(queues.iter(), &topics, &options, (5, 0), &client);
         assert_eq!(shape(&requests), ["1: a-0", "2: a-1"]);
     }
 
