@@ -318,3 +318,30 @@ fn a_batch_that_is_full_does_not_linger() {
     assert_eq!(rig.batches().len(), 1);
     drop(second);
 }
+
+/// Whoever leaves a batch to another knows that the other comes: no reply stays behind.
+#[test]
+fn no_command_is_left_behind_however_they_meet() {
+    for linger in ["-1", "1"] {
+        let rig = Rig::new(linger);
+        let shard = rig.shard();
+        let turns: i64 = if linger == "1" { 50 } else { 500 };
+        std::thread::scope(|scope| {
+            for index in 0..8 {
+                let (rig, shard) = (&rig, &shard);
+                scope.spawn(move || {
+                    let group = format!("g{index}");
+                    for turn in 0..turns {
+                        let submitted = shard.submit(commit(&group, 1, turn));
+                        assert_eq!(rig.committed(submitted), [ErrorCode::NONE]);
+                        assert_eq!(offset(&rig.wait(shard.submit(fetch(&group)))), turn);
+                    }
+                });
+            }
+        });
+        let batches = rig.batches();
+        let records: i64 = batches.iter().map(|(records, _)| i64::from(*records)).sum();
+        assert_eq!(records, 8 * turns);
+        assert!(linger == "-1" || batches.len() < 400, "{}", batches.len());
+    }
+}
