@@ -102,13 +102,15 @@ impl ControllerHandle {
         let (requests, incoming) = mpsc::channel(MOST_WAITING);
         let (underway, outgoing) = mpsc::channel(MOST_UNDERWAY);
         let (report, settled) = watch::channel(Settled::default());
-        tokio::spawn(answer_in_order(outgoing, report));
+        let (gone, gone_reader) = watch::channel(0);
+        tokio::spawn(answer_in_order(outgoing, Arc::new(report), gone_reader));
         let leadership = start.quorum.leadership();
         let runner = Runner {
             start,
             leadership,
             underway,
             settled,
+            gone,
             sent: 0,
             term: 0,
             active: None,
@@ -149,6 +151,8 @@ struct Runner {
     leadership: watch::Receiver<Leadership>,
     underway: mpsc::Sender<Underway>,
     settled: watch::Receiver<Settled>,
+    /// The highest term whose leadership is gone.
+    gone: watch::Sender<u64>,
     /// Decisions sent on their way so far.
     sent: u64,
     /// Counts activations.
@@ -205,6 +209,9 @@ impl Runner {
             }
             warn!(epoch = active.epoch, "no longer the active controller");
             self.active = None;
+            if !leads {
+                self.gone.send_replace(self.term);
+            }
             self.send(Vec::new(), Vec::new(), After::Dropped).await;
         }
         // What is under way may yet be committed: an image without it would be decided on wrongly.
@@ -297,40 +304,85 @@ fn version_for(state: &State, records: &[MetadataRecord]) -> MetadataVersion {
 }
 
 /// Lets replies go in the order of decisions, each when its records are committed.
-async fn answer_in_order(mut outgoing: mpsc::Receiver<Underway>, settled: watch::Sender<Settled>) {
+async fn answer_in_order(
+    mut outgoing: mpsc::Receiver<Underway>,
+    settled: Arc<watch::Sender<Settled>>,
+    mut gone: watch::Receiver<u64>,
+) {
     // The highest term of which a decision was lost: those after it were built on that one.
     let mut lost_in = 0;
     while let Some(Underway { proposals, replies, term, machine }) = outgoing.recv().await {
-        let mut over = machine == After::Dropped;
-        for Expected { proposal, offset } in proposals {
-            match proposal.await {
-                Ok(committed) if committed.offset == offset => {}
-                Ok(committed) => {
-                    // The quorum wrote something of its own in between, such as new voters. What
-                    // was decided stands, and the machine must learn where the log is.
-                    info!(expected = offset, found = committed.offset, "the metadata log is ahead");
-                    over = true;
-                }
-                Err(error) => {
-                    warn!(%error, "a decision of the controller was not committed");
-                    lost_in = term;
-                }
-            }
+        let mut outcome = Box::pin(outcome(proposals));
+        // Whoever asked a leader that is cut off is told so before it is known what became of it.
+        let came = tokio::select! {
+            biased;
+            came = &mut outcome => Some(came),
+            Ok(_) = gone.wait_for(|gone| *gone >= term) => None,
+        };
+        if !matches!(came, Some(Came::Committed | Came::Elsewhere)) {
+            lost_in = term;
         }
         let lost = lost_in == term;
-        settled.send_if_modified(|now| {
-            now.count += 1;
-            if lost || over {
-                now.over = now.over.max(term);
-            }
-            // The machine at work need not be woken for what went well.
-            lost || over
-        });
+        let over = lost || machine == After::Dropped || came == Some(Came::Elsewhere);
+        // Before the reply, so that whoever heard it finds no machine that is over.
+        if came.is_some() {
+            settle(&settled, term, over);
+        } else {
+            let settled = Arc::clone(&settled);
+            tokio::spawn(async move {
+                outcome.await;
+                settle(&settled, term, true);
+            });
+        }
         for (sender, reply) in replies {
             // Whoever asked may have gone.
             let _ = sender.send(if lost { Err(ErrorCode::NOT_CONTROLLER) } else { Ok(reply) });
         }
     }
+}
+
+/// What became of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// It is committed.
+    Committed,
+    /// It is committed, and stands elsewhere than the machine took it to.
+    Elsewhere,
+    /// It is not committed, or only in part.
+    Lost,
+}
+
+async fn outcome(proposals: Vec<Expected>) -> Came {
+    let mut came = Came::Committed;
+    for Expected { proposal, offset } in proposals {
+        match proposal.await {
+            Ok(committed) if committed.offset == offset => {}
+            Ok(committed) => {
+                // The quorum wrote something of its own in between, such as new voters. What was
+                // decided stands, and the machine must learn where the log is.
+                info!(expected = offset, found = committed.offset, "the metadata log is ahead");
+                if came == Came::Committed {
+                    came = Came::Elsewhere;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "a decision of the controller was not committed");
+                came = Came::Lost;
+            }
+        }
+    }
+    came
+}
+
+fn settle(settled: &watch::Sender<Settled>, term: u64, over: bool) {
+    settled.send_if_modified(|now| {
+        now.count += 1;
+        if over {
+            now.over = now.over.max(term);
+        }
+        // The machine at work need not be woken for what went well.
+        over
+    });
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ use crate::voter::{Member, NodeKey, Voter};
 /// [`Options::kept_entries`], where nothing else is said.
 const KEPT_ENTRIES: u64 = 1000;
 
+/// Election timeouts without a word of a majority after which a leader takes itself for cut off.
+const CUT_OFF_AFTER: u64 = 3;
+
 /// How long a snapshot asked for may take.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -152,8 +155,9 @@ impl RaftQuorum {
         let config = Arc::new(config(options.election_timeout_ms, options.kept_entries)?);
         let raft = Raft::new(options.node, config, network, LogStore(store.clone()), state_machine);
         let raft: Node = raft.await.map_err(|e| QuorumError::Stopped(reason(&signals, &e)))?;
+        let patience = Duration::from_millis(CUT_OFF_AFTER * options.election_timeout_ms);
         let (leadership, tasks) =
-            watch_leader::start(&raft, &signals, options.snapshots, options.clock);
+            watch_leader::start(&raft, &signals, options.snapshots, options.clock, patience);
         let quorum = Self {
             node: options.node,
             raft,

@@ -14,7 +14,6 @@ use ottla_metadata::{ConfigResource, Image, ResourceType};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::alter_configs as full;
 use ottla_wire::api::incremental_alter_configs as incremental;
-use ottla_wire::codec::MAX_STRING;
 use ottla_wire::schema::metadata::{ClearElrRecord, ConfigRecord, MetadataRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -139,13 +138,6 @@ fn put(
     let broker = &waits.settings().broker;
     let context = AlterContext { target, current: &current, broker, elr };
     let mut changes = alter(context).map_err(refused)?;
-    if changes.iter().filter_map(|c| c.value.as_ref()).any(|value| value.len() > MAX_STRING) {
-        // Appending to a list makes longer values than a request can hold, and no record can hold one.
-        let text = format!(
-            "The configuration value cannot be added because it exceeds the maximum value size of {MAX_STRING} bytes."
-        );
-        return Err(ApiError::new(ErrorCode::INVALID_CONFIG, text));
-    }
     check_exists(draft.image(), &resource)?;
     if kind == ResourceType::Broker {
         // A broker's key is written again even with the value it has: that makes brokers load a key store anew.

@@ -429,7 +429,7 @@ fn a_request_of_few_records_and_too_many_bytes_is_refused_as_kafka_does() {
             let text = "Unable to perform excessively large batch operation.";
             assert_eq!(error.message.as_deref(), Some(text));
         }
-        other => panic!("{other:?}"),
+        _ => panic!("it was taken"),
     }
     assert_eq!(rig.log.len(), from);
     assert_eq!(rig.image(), &state);

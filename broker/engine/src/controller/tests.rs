@@ -81,6 +81,15 @@ impl Held {
         *self.proposed.borrow()
     }
 
+    /// Waits until nothing that was proposed is on its way.
+    async fn settled(&self) {
+        let last = self.last.lock().unwrap().take();
+        if let Some(last) = last {
+            // Its sender goes when it has ended.
+            let _ = tokio::time::timeout(PATIENCE, last).await.expect("a proposal hangs");
+        }
+    }
+
     async fn wait_for(&self, proposed: usize) {
         let mut count = self.proposed.subscribe();
         let reached = count.wait_for(|count| *count >= proposed);
@@ -270,14 +279,16 @@ async fn what_a_leader_decided_and_did_not_commit_is_told_and_undone() {
     quorum.wait_for(proposed + 2).await;
     let led = *quorum.leadership.borrow();
     quorum.leadership.send_replace(Leadership { role: Role::Follower, leader: None, ..led });
-    assert_eq!(answer(allocate(&controller, epoch)).await, Err(ErrorCode::NOT_CONTROLLER));
-    // Voted in again before it is known what became of them.
-    quorum.leadership.send_replace(led);
-    assert_eq!(answer(allocate(&controller, epoch)).await, Err(ErrorCode::NOT_CONTROLLER));
-    quorum.set(Fate::Lost);
+    // They are told before it is known what became of their requests.
     for asked in lost {
         assert_eq!(answer(asked).await, Err(ErrorCode::NOT_CONTROLLER));
     }
+    assert_eq!(answer(allocate(&controller, epoch)).await, Err(ErrorCode::NOT_CONTROLLER));
+    // Voted in again, and it is still not known.
+    quorum.leadership.send_replace(led);
+    assert_eq!(answer(allocate(&controller, epoch)).await, Err(ErrorCode::NOT_CONTROLLER));
+    quorum.set(Fate::Lost);
+    quorum.settled().await;
     quorum.set(Fate::Committed);
     assert_eq!(allocated(&controller, epoch).await, first + 1000, "from the committed state");
     assert_eq!(quorum.updates().image().next_producer_id(), first + 2000);

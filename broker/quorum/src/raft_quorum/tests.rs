@@ -277,6 +277,12 @@ async fn a_leader_that_is_cut_off_is_replaced_and_what_it_had_alone_is_dropped()
     let lost = cluster.nodes[&old].propose(epoch, MetadataVersion::LATEST, vec![record]).await;
     let last = cluster.write(1).await;
     assert!(last.epoch > epoch);
+    // It says of itself that it leads no more, though nobody can tell it so.
+    let mut leadership = cluster.nodes[&old].leadership();
+    let resigned = leadership.wait_for(|l| l.role == Role::Follower && l.leader.is_none());
+    tokio::time::timeout(PATIENCE, resigned).await.expect("it leads on").unwrap();
+    let refused = cluster.nodes[&old].propose(epoch, MetadataVersion::LATEST, vec![]).await;
+    assert!(matches!(refused, Err(QuorumError::NotLeader { .. })), "{refused:?}");
     cluster.mend();
     let last = cluster.write(2).await;
     cluster.agree(last.offset).await;
@@ -284,6 +290,24 @@ async fn a_leader_that_is_cut_off_is_replaced_and_what_it_had_alone_is_dropped()
         assert!(tokio::time::timeout(PATIENCE, proposal).await.unwrap().is_err());
     }
     assert!(cluster.nodes[&old].updates().image().topic_named("lost").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_is_whole_on_a_follower_too() {
+    let mut cluster = Cluster::start(&[1, 2, 3]).await;
+    level(&cluster).await;
+    let mut last = cluster.write(0).await;
+    for n in 1..300 {
+        last = cluster.write(n).await;
+    }
+    let (leader, _) = cluster.leader().await;
+    let follower = [1, 2, 3].into_iter().find(|id| *id != leader).unwrap();
+    cluster.stop_node(follower).await;
+    cluster.start_node(follower, &[]).await;
+    let whole = tokio::time::timeout(PATIENCE, cluster.nodes[&follower].caught_up()).await;
+    let image = whole.expect("it waits").unwrap();
+    assert!(image.provenance().offset >= last.offset);
+    assert_eq!(image.topic_count(), 300);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,21 +22,46 @@ use crate::voter::NodeKey;
 /// How long to wait for a snapshot to begin that was asked for, before asking again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Starts the tasks.
+/// Starts the tasks. A leader that hears of no majority for `patience` counts as none.
 pub(super) fn start(
     raft: &Node,
     signals: &Arc<Signals>,
     policy: SnapshotPolicy,
     clock: Clock,
+    patience: Duration,
 ) -> (watch::Receiver<Leadership>, Vec<JoinHandle<()>>) {
     let (leadership, reader) = watch::channel(Leadership::default());
-    let follow = tokio::spawn(follow(raft.clone(), signals.clone(), leadership, clock));
+    let heard = Heard { raft: raft.clone(), patience, led: None };
+    let follow = tokio::spawn(follow(raft.clone(), signals.clone(), leadership, clock, heard));
     let save = tokio::spawn(save(raft.clone(), signals.clone(), policy.max_interval_ms));
     (reader, vec![follow, save])
 }
 
+/// When a leader last heard of a majority.
+struct Heard {
+    raft: Node,
+    patience: Duration,
+    /// The epoch this node leads, and since when it is known to.
+    led: Option<(i32, Instant)>,
+}
+
+impl Heard {
+    /// Whether this node, which was elected for the epoch, is cut off from the others: they may have elected another
+    /// one long ago, and what it decides would only hang.
+    fn is_cut_off(&mut self, epoch: i32) -> bool {
+        let since = match self.led {
+            Some((led, since)) if led == epoch => since,
+            _ => self.led.insert((epoch, Instant::now())).1,
+        };
+        let metrics = self.raft.metrics();
+        let acked = metrics.borrow_watched().last_quorum_acked;
+        let acked = acked.map(|at| openraft::Instant::elapsed(&*at));
+        acked.map_or(since.elapsed(), |ago| ago.min(since.elapsed())) > self.patience
+    }
+}
+
 /// Publishes who leads. A leader counts as one only when the first entry of its epoch, and so everything before it, is
-/// in its image.
+/// in its image, and while it hears of a majority.
 ///
 /// A metadata transaction that an earlier leader left open is ended before, or nothing written since would be seen.
 async fn follow(
@@ -44,6 +69,7 @@ async fn follow(
     signals: Arc<Signals>,
     leadership: watch::Sender<Leadership>,
     clock: Clock,
+    mut heard: Heard,
 ) {
     let mut metrics = raft.server_metrics();
     let mut applied = signals.leader_applied.subscribe();
@@ -52,11 +78,19 @@ async fn follow(
     let me = *raft.node_id();
     loop {
         let mut abort = false;
-        let (now, alone) = {
+        let (now, alone, elected) = {
             let metrics = metrics.borrow_watched();
             let epoch = metrics.vote.leader_id().term();
-            let leader = metrics.current_leader;
-            let role = if leader != Some(me) || !metrics.vote.is_committed() {
+            let mut leader = metrics.current_leader;
+            let membership = metrics.membership_config.membership();
+            let members: BTreeSet<NodeKey> = membership.nodes().map(|(key, _)| *key).collect();
+            let alone = members == BTreeSet::from([me]);
+            let others_vote = membership.voter_ids().any(|voter| voter != me);
+            let elected = leader == Some(me) && metrics.vote.is_committed();
+            let role = if !elected {
+                Role::Follower
+            } else if others_vote && heard.is_cut_off(epoch) {
+                leader = None;
                 Role::Follower
             } else if *applied.borrow_and_update() < epoch {
                 Role::Elected
@@ -66,9 +100,7 @@ async fn follow(
             } else {
                 Role::Leader
             };
-            let membership = metrics.membership_config.membership();
-            let members: BTreeSet<NodeKey> = membership.nodes().map(|(key, _)| *key).collect();
-            (Leadership { epoch, leader, role }, members == BTreeSet::from([me]))
+            (Leadership { epoch, leader, role }, alone, elected)
         };
         // With nobody to beat for and nobody to wait for, a ticking clock would only wake the processor.
         raft.runtime_config().tick(!alone);
@@ -87,6 +119,7 @@ async fn follow(
             changed = metrics.changed() => if changed.is_err() { return },
             changed = applied.changed() => if changed.is_err() { return },
             changed = orphaned.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(heard.patience / 4), if elected && !alone => {}
         }
     }
 }
