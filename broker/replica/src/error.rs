@@ -32,6 +32,16 @@ pub enum ReplicaError {
     /// The fetching broker holds no replica of this partition.
     #[error("broker {0} holds no replica")]
     UnknownReplica(i32),
+    /// A process of the fetching broker that is registered no more.
+    #[error("broker {broker} fetches with epoch {theirs}, but {known} is known")]
+    StaleBroker {
+        /// The fetching broker.
+        broker: i32,
+        /// The broker epoch in the request.
+        theirs: i64,
+        /// The one that is known.
+        known: i64,
+    },
 }
 
 impl ReplicaError {
@@ -42,7 +52,7 @@ impl ReplicaError {
             Self::FencedEpoch { .. } => ErrorCode::FENCED_LEADER_EPOCH,
             Self::UnknownEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
             Self::NotEnoughReplicas { .. } => ErrorCode::NOT_ENOUGH_REPLICAS,
-            Self::UnknownReplica(_) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            Self::UnknownReplica(_) | Self::StaleBroker { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
         }
     }
 }

@@ -5,6 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ottla_machine::Mono;
 
 use crate::error::ReplicaError;
+use crate::world::{NO_BROKER_EPOCH, World};
+
+mod isr;
+mod progress;
+
+pub use isr::{IsrAnswer, IsrProposal};
+pub use progress::Progress;
 
 /// How many replicas must have a batch before its producer hears of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +54,6 @@ impl EpochCheck {
     }
 }
 
-/// What a leader knows of a follower.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Follower {
-    /// Its log end offset, as of its last fetch; -1 while unknown.
-    pub end_offset: i64,
-    /// Its log start offset, as of its last fetch; -1 while unknown.
-    pub start_offset: i64,
-    /// When it last had everything that was there when it asked.
-    pub caught_up: Mono,
-    /// When it last asked, and the end of our log then.
-    pub asked: Option<(Mono, i64)>,
-}
-
 /// How a leader begins.
 #[derive(Clone, Debug)]
 pub struct LeaderStart {
@@ -67,6 +61,8 @@ pub struct LeaderStart {
     pub me: i32,
     /// The leader epoch.
     pub epoch: i32,
+    /// The partition epoch.
+    pub partition_epoch: i32,
     /// All brokers that hold a replica, ours included.
     pub replicas: Vec<i32>,
     /// Those in sync, ours included.
@@ -77,8 +73,30 @@ pub struct LeaderStart {
     pub high_watermark: i64,
     /// `min.insync.replicas`.
     pub min_in_sync: usize,
-    /// Now: followers are given time from here on.
-    pub now: Mono,
+}
+
+/// What metadata of the same leader epoch may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The partition epoch.
+    pub partition_epoch: i32,
+    /// All brokers that hold a replica, ours included.
+    pub replicas: Vec<i32>,
+    /// Those in sync, ours included.
+    pub isr: Vec<i32>,
+}
+
+/// What a follower's fetch says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerFetch {
+    /// The follower.
+    pub replica: i32,
+    /// Its broker epoch, -1 in versions that carry none.
+    pub broker_epoch: i64,
+    /// The offset it asks for: it has all before it, as our log has it.
+    pub offset: i64,
+    /// Its log start offset.
+    pub start_offset: i64,
 }
 
 /// The state of one partition's leader.
@@ -86,9 +104,15 @@ pub struct LeaderStart {
 pub struct Leader {
     me: i32,
     epoch: i32,
+    partition_epoch: i32,
     epoch_start: i64,
+    /// The in-sync replicas that the controller agreed to.
     isr: BTreeSet<i32>,
-    followers: BTreeMap<i32, Follower>,
+    /// What it is asked to agree to.
+    pending: Option<isr::Pending>,
+    /// Nothing is proposed before.
+    rest_until: Mono,
+    followers: BTreeMap<i32, Progress>,
     end_offset: i64,
     high_watermark: i64,
     min_in_sync: usize,
@@ -97,22 +121,33 @@ pub struct Leader {
 impl Leader {
     /// Begins an epoch as leader. The high watermark moves at once if nobody else is in sync.
     #[must_use]
-    pub fn new(start: LeaderStart) -> Self {
-        let unknown =
-            Follower { end_offset: -1, start_offset: -1, caught_up: start.now, asked: None };
-        let others = start.replicas.iter().filter(|id| **id != start.me);
+    pub fn new(start: LeaderStart, world: &dyn World) -> Self {
         let mut leader = Self {
             me: start.me,
             epoch: start.epoch,
+            partition_epoch: start.partition_epoch,
             epoch_start: start.end_offset,
             isr: start.isr.into_iter().collect(),
-            followers: others.map(|id| (*id, unknown)).collect(),
+            pending: None,
+            rest_until: Mono(0),
+            followers: BTreeMap::new(),
             end_offset: start.end_offset,
             high_watermark: start.high_watermark.min(start.end_offset),
             min_in_sync: start.min_in_sync,
         };
-        leader.advance();
+        leader.set_replicas(&start.replicas, world);
+        leader.advance(world);
         leader
+    }
+
+    fn set_replicas(&mut self, replicas: &[i32], world: &dyn World) {
+        self.followers.retain(|id, _| replicas.contains(id));
+        for id in replicas.iter().filter(|id| **id != self.me) {
+            if !self.followers.contains_key(id) {
+                let since = self.isr.contains(id).then(|| world.now());
+                self.followers.insert(*id, Progress::unknown(since));
+            }
+        }
     }
 
     /// The leader epoch.
@@ -133,14 +168,20 @@ impl Leader {
         self.high_watermark
     }
 
-    /// The in-sync replicas.
+    /// The partition epoch that the in-sync replicas are of.
+    #[must_use]
+    pub fn partition_epoch(&self) -> i32 {
+        self.partition_epoch
+    }
+
+    /// The in-sync replicas, as the controller agreed to them last.
     #[must_use]
     pub fn isr(&self) -> &BTreeSet<i32> {
         &self.isr
     }
 
     /// What is known of the followers.
-    pub fn followers(&self) -> impl Iterator<Item = (i32, &Follower)> {
+    pub fn followers(&self) -> impl Iterator<Item = (i32, &Progress)> {
         self.followers.iter().map(|(id, follower)| (*id, follower))
     }
 
@@ -185,79 +226,85 @@ impl Leader {
     }
 
     /// Whether what waited for the high watermark and has it may be acknowledged as `acks=all`: the
-    /// in-sync replicas may have become too few meanwhile.
+    /// in-sync replicas may have become too few meanwhile. One that is to join has it too.
     #[must_use]
     pub fn enough_in_sync(&self) -> bool {
-        self.isr.len() >= self.required()
+        self.counted() >= self.required()
     }
 
     /// Our log ends at `end_offset` now. Returns the high watermark if it moved.
-    pub fn appended(&mut self, end_offset: i64) -> Option<i64> {
+    pub fn appended(&mut self, end_offset: i64, world: &dyn World) -> Option<i64> {
         debug_assert!(end_offset >= self.end_offset, "a leader's log only grows");
         self.end_offset = end_offset;
-        self.advance()
+        self.advance(world)
     }
 
-    /// A follower asked for `offset`, so it has all before it. Returns the high watermark if it
+    /// A follower asked for an offset, so it has all before it. Returns the high watermark if it
     /// moved.
     ///
     /// # Errors
-    /// [`ReplicaError::UnknownReplica`].
+    /// [`ReplicaError::UnknownReplica`], or [`ReplicaError::StaleBroker`] when a later process of
+    /// that broker is known.
     pub fn fetched(
         &mut self,
-        follower: i32,
-        offset: i64,
-        start_offset: i64,
-        now: Mono,
+        fetch: &FollowerFetch,
+        world: &dyn World,
     ) -> Result<Option<i64>, ReplicaError> {
+        let FollowerFetch { replica, broker_epoch: theirs, offset, start_offset } = *fetch;
         let end = self.end_offset;
-        let unknown = ReplicaError::UnknownReplica(follower);
-        let state = self.followers.get_mut(&follower).ok_or(unknown)?;
-        // It is caught up as of now if it has all, and as of its last request if it has all that
-        // was there then.
-        if offset >= end {
-            state.caught_up = now;
-        } else if let Some((asked, end_then)) = state.asked
-            && offset >= end_then
+        let unknown = ReplicaError::UnknownReplica(replica);
+        let state = self.followers.get_mut(&replica).ok_or(unknown)?;
+        let known = state.broker_epoch.max(world.epoch_of(replica));
+        if let Some(known) = known
+            && theirs != NO_BROKER_EPOCH
+            && theirs < known
         {
-            state.caught_up = state.caught_up.max(asked);
+            return Err(ReplicaError::StaleBroker { broker: replica, theirs, known });
         }
-        state.asked = Some((now, end));
-        state.end_offset = offset;
-        state.start_offset = start_offset;
-        Ok(self.advance())
+        let moved = state.end_offset != offset || state.broker_epoch != Some(theirs);
+        state.fetched(offset, start_offset, theirs, world.now(), end);
+        // Only what moved can move the high watermark, but for a wait that ended by time alone.
+        Ok(if moved || self.high_watermark < end { self.advance(world) } else { None })
     }
 
-    /// The in-sync replicas changed by the controller's decision. Returns the high watermark if it
-    /// moved.
-    pub fn set_isr(&mut self, isr: impl IntoIterator<Item = i32>) -> Option<i64> {
-        self.isr = isr.into_iter().collect();
-        self.advance()
+    /// Metadata of the same leader epoch came. What is older than what the controller answered is
+    /// ignored. Returns the high watermark if it moved.
+    pub fn changed(&mut self, now: &Membership, world: &dyn World) -> Option<i64> {
+        if now.partition_epoch < self.partition_epoch {
+            return None;
+        }
+        if now.partition_epoch > self.partition_epoch {
+            self.agree(now.partition_epoch, now.isr.iter().copied());
+        }
+        // The controller's answer names the in-sync replicas only, so these may be news.
+        self.set_replicas(&now.replicas, world);
+        self.advance(world)
     }
 
     /// `min.insync.replicas` changed. Returns the high watermark if it moved.
-    pub fn set_min_in_sync(&mut self, min_in_sync: usize) -> Option<i64> {
+    pub fn set_min_in_sync(&mut self, min_in_sync: usize, world: &dyn World) -> Option<i64> {
         self.min_in_sync = min_in_sync;
-        self.advance()
+        self.advance(world)
+    }
+
+    /// Looks whether the high watermark may move because time went on, or brokers left service.
+    pub fn reconsider(&mut self, world: &dyn World) -> Option<i64> {
+        self.advance(world)
     }
 
     /// Followers in sync that have not been caught up for longer than `lag_ms`.
     pub fn lagging(&self, now: Mono, lag_ms: u64) -> impl Iterator<Item = i32> {
         let in_sync = self.followers.iter().filter(|(id, _)| self.isr.contains(id));
-        let late = in_sync.filter(move |(_, f)| {
-            f.end_offset < self.end_offset && now.since(f.caught_up) > lag_ms
-        });
+        let late = in_sync.filter(move |(_, f)| !f.is_caught_up(self.end_offset, now, lag_ms));
         late.map(|(id, _)| *id)
     }
 
-    /// Whether a follower out of sync may be let in: it has all that is committed, and is past the
-    /// beginning of our epoch.
+    /// Below which offset all replicas on brokers in service have deleted what was asked to be
+    /// deleted; `ours` is our log start offset.
     #[must_use]
-    pub fn may_join(&self, follower: i32) -> bool {
-        let Some(state) = self.followers.get(&follower) else { return false };
-        !self.isr.contains(&follower)
-            && state.end_offset >= self.high_watermark
-            && state.end_offset >= self.epoch_start
+    pub fn low_watermark(&self, ours: i64, world: &dyn World) -> i64 {
+        let alive = self.followers.iter().filter(|(id, _)| world.epoch_of(**id).is_some());
+        alive.map(|(_, f)| f.start_offset).fold(ours, i64::min)
     }
 
     /// The last stable offset: what readers of committed transactions may see.
@@ -266,14 +313,30 @@ impl Leader {
         first_unstable.map_or(self.high_watermark, |first| first.min(self.high_watermark))
     }
 
-    fn advance(&mut self) -> Option<i64> {
-        if !self.enough_in_sync() {
+    /// Moves the high watermark to the least end of the replicas that it waits for: those in sync,
+    /// one that is to join, and those that are all but in sync. Without the last, a follower that
+    /// catches up could find the high watermark ahead of it for ever (KIP-497).
+    fn advance(&mut self, world: &dyn World) -> Option<i64> {
+        // What fewer have than must is not committed: whoever may lead next need not have it
+        // (KIP-966).
+        if self.isr.len() < self.required() {
             return None;
         }
-        let theirs = self.isr.iter().filter(|id| **id != self.me);
-        let ends = theirs.map(|id| self.followers.get(id).map_or(-1, |f| f.end_offset));
-        let committed = ends.fold(self.end_offset, i64::min);
-        if committed <= self.high_watermark {
+        let mut committed = self.end_offset;
+        let mut known = 1;
+        for (id, f) in &self.followers {
+            let counts = self.counts(*id);
+            known += usize::from(counts);
+            let waits = f.end_offset < committed
+                && (counts
+                    || (world.may_join(*id, f.broker_epoch)
+                        && f.is_caught_up(self.end_offset, world.now(), world.lag_ms())));
+            if waits {
+                committed = f.end_offset;
+            }
+        }
+        // One in sync that holds no replica as far as we know: nothing is sure.
+        if known < self.counted() || committed <= self.high_watermark {
             return None;
         }
         self.high_watermark = committed;
@@ -282,81 +345,4 @@ impl Leader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn leader(replicas: &[i32], isr: &[i32], min_in_sync: usize) -> Leader {
-        Leader::new(LeaderStart {
-            me: 1,
-            epoch: 5,
-            replicas: replicas.to_vec(),
-            isr: isr.to_vec(),
-            end_offset: 10,
-            high_watermark: 4,
-            min_in_sync,
-            now: Mono(1000),
-        })
-    }
-
-    #[test]
-    fn alone_everything_is_committed_at_once() {
-        let mut leader = leader(&[1], &[1], 2);
-        assert!(leader.alone());
-        assert_eq!(leader.high_watermark(), 10);
-        assert_eq!(leader.appended(17), Some(17));
-        assert_eq!(leader.appended(17), None);
-        leader.check_append(Acks::All).unwrap();
-    }
-
-    #[test]
-    fn the_high_watermark_is_the_least_end_in_sync() {
-        let mut leader = leader(&[1, 2, 3], &[1, 2, 3], 1);
-        assert_eq!(leader.high_watermark(), 4);
-        assert_eq!(leader.fetched(2, 10, 0, Mono(1001)), Ok(None));
-        assert_eq!(leader.fetched(3, 7, 0, Mono(1001)), Ok(Some(7)));
-        assert_eq!(leader.fetched(3, 6, 0, Mono(1002)), Ok(None), "never back");
-        assert_eq!(leader.high_watermark(), 7);
-        assert_eq!(leader.set_isr([1, 2]), Some(10));
-        assert_eq!(leader.fetched(9, 0, 0, Mono(0)), Err(ReplicaError::UnknownReplica(9)));
-    }
-
-    #[test]
-    fn too_few_in_sync_stop_writes_and_the_high_watermark() {
-        let mut leader = leader(&[1, 2, 3], &[1], 2);
-        assert_eq!(leader.high_watermark(), 4);
-        let refused = ReplicaError::NotEnoughReplicas { in_sync: 1, required: 2 };
-        assert_eq!(leader.check_append(Acks::All), Err(refused));
-        leader.check_append(Acks::Leader).unwrap();
-        assert_eq!(leader.appended(12), None);
-        leader.fetched(2, 12, 0, Mono(1001)).unwrap();
-        assert!(leader.may_join(2) && !leader.may_join(3));
-        assert_eq!(leader.set_isr([1, 2]), Some(12));
-        assert!(!leader.may_join(2), "it is in already");
-    }
-
-    #[test]
-    fn a_follower_that_keeps_asking_stays_in_while_the_log_grows() {
-        let mut leader = leader(&[1, 2], &[1, 2], 1);
-        leader.fetched(2, 10, 0, Mono(1500)).unwrap();
-        leader.appended(20);
-        // It asks at 2000 for what ended the log at 1500: caught up as of then.
-        leader.fetched(2, 10, 0, Mono(2000)).unwrap();
-        leader.appended(30);
-        leader.fetched(2, 20, 0, Mono(2500)).unwrap();
-        assert_eq!(leader.lagging(Mono(2600), 700).count(), 0);
-        assert_eq!(leader.lagging(Mono(2800), 700).collect::<Vec<_>>(), [2]);
-    }
-
-    #[test]
-    fn epochs_fence() {
-        let leader = leader(&[1], &[1], 1);
-        leader.check_epoch(EpochCheck::from_wire(-1)).unwrap();
-        leader.check_epoch(EpochCheck::from_wire(5)).unwrap();
-        let fenced = ReplicaError::FencedEpoch { theirs: 4, ours: 5 };
-        assert_eq!(leader.check_epoch(EpochCheck::Is(4)), Err(fenced));
-        let unknown = ReplicaError::UnknownEpoch { theirs: 6, ours: 5 };
-        assert_eq!(leader.check_epoch(EpochCheck::Is(6)), Err(unknown));
-        assert_eq!(leader.last_stable_offset(Some(3)), 3);
-        assert_eq!(leader.last_stable_offset(None), 10);
-    }
-}
+mod tests;
