@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::cluster::Cluster;
 use crate::env::Clock;
 use crate::flush::Flusher;
 use crate::pool::Pool;
@@ -11,12 +12,13 @@ use crate::timers::Timers;
 /// Threads of the pool for what may wait for a disk.
 const DISK_THREADS: usize = 4;
 
-/// Clock, timers and threads.
+/// Clock, timers, threads, and the cluster as leaders see it.
 pub struct Core {
     clock: Arc<dyn Clock>,
     timers: Timers,
     disk: Pool,
     flusher: Flusher,
+    cluster: Arc<Cluster>,
 }
 
 impl std::fmt::Debug for Core {
@@ -35,6 +37,7 @@ impl Core {
             timers: Timers::start(Arc::clone(&clock))?,
             disk: Pool::start("disk", DISK_THREADS)?,
             flusher: Flusher::start(Arc::clone(&clock))?,
+            cluster: Cluster::new(Arc::clone(&clock)),
             clock,
         }))
     }
@@ -55,6 +58,12 @@ impl Core {
     #[must_use]
     pub fn disk(&self) -> &Pool {
         &self.disk
+    }
+
+    /// What this node knows of the other brokers, and what it asks the controller for as a leader.
+    #[must_use]
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
     }
 
     pub(crate) fn flusher(&self) -> &Flusher {

@@ -17,6 +17,9 @@ pub enum EngineError {
     /// The partition's log directory is out of service.
     #[error("the log directory is offline")]
     Offline,
+    /// This node leads, but does not know yet how much was committed by those who led before.
+    #[error("the high watermark is not known yet")]
+    OffsetNotAvailable,
     /// The replica protocol refused.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
@@ -32,6 +35,7 @@ impl EngineError {
         match self {
             Self::NotHere | Self::NotLeader => ErrorCode::NOT_LEADER_OR_FOLLOWER,
             Self::Offline => ErrorCode::KAFKA_STORAGE_ERROR,
+            Self::OffsetNotAvailable => ErrorCode::OFFSET_NOT_AVAILABLE,
             Self::Replica(e) => e.code(),
             Self::Log(e) => log_code(e),
         }

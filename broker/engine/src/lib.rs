@@ -9,6 +9,7 @@
 //! them), `publish` (how the Image becomes logs and roles) and `shard` (machines).
 
 mod assignments;
+mod cluster;
 mod controller;
 mod core;
 mod dirs;
@@ -19,6 +20,7 @@ mod flush;
 mod groups;
 mod housekeeping;
 mod ids;
+mod isr;
 mod lifecycle;
 mod moves;
 mod partition;
@@ -26,32 +28,38 @@ mod pool;
 pub mod publish;
 mod records;
 mod replicas;
+mod replication;
 mod sessions;
 mod settings;
 mod shard;
+mod throttle;
 mod timers;
 mod wait;
 mod warm;
 
 pub use crate::core::Core;
 pub use assignments::Assignments;
+pub use cluster::Cluster;
 pub use controller::{ControllerHandle, ControllerStart};
 pub use dirs::{LogDir, LogDirs};
 pub use env::{Clock, SystemClock};
 pub use error::EngineError;
-pub use fetch::{Fetch, FetchItem, FetchParams, Fetched, ParkedFetch, fetch};
+pub use fetch::{Fetch, FetchItem, FetchParams, Fetched, NEVER_TOLD, ParkedFetch, ReadFrom, fetch};
 pub use groups::{GroupShell, Groups, OFFSETS_TOPIC};
 pub use housekeeping::Housekeeping;
 pub use ids::PartitionId;
+pub use isr::keep_in_sync;
 pub use lifecycle::{Applied, Lifecycle, Pace, Stage};
 pub use moves::Moves;
 pub use partition::{
-    Ack, AppendHow, Appended, Future, Lead, OffsetAt, OffsetQuery, Partition, Read, ReadAsk,
+    Ack, AppendHow, Appended, FollowerId, Future, Lead, OffsetAt, OffsetQuery, Partition, Read,
+    ReadAsk,
 };
 pub use pool::Pool;
 pub use publish::{Assignment, LoadSummary, Published, Publisher, RoleListener};
 pub use replicas::Replicas;
-pub use sessions::{FetchSessions, SharedSession};
+pub use replication::{Lane, PeerError, PeerFuture, Peers, Replication, ReplicationStart};
+pub use sessions::{FetchSessions, Session, SharedSession};
 pub use settings::{TopicSettings, log_settings};
 pub use shard::{Coordinator, KeyValue, Linger, Outcome, Shard, Shards, Submitted};
 pub use timers::{Deadline, Timers};

@@ -6,25 +6,30 @@ use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use arc_swap::ArcSwap;
 use ottla_config::LogConfig;
 use ottla_log::{Log, LogError};
-use ottla_machine::Mono;
-use ottla_replica::{AckWaits, EpochCheck, Leader, LeaderStart};
-use ottla_wire::ErrorCode;
+use ottla_replica::EpochCheck;
 use parking_lot::Mutex;
-use tracing::{debug, info};
+use tracing::info;
 
+use crate::cluster::Cluster;
 use crate::core::Core;
 use crate::dirs::{Counted, LogDir};
 use crate::error::EngineError;
 use crate::ids::PartitionId;
 use crate::settings::TopicSettings;
-use crate::wait::{AckWaiter, FetchWaiters, Moved};
+use crate::wait::FetchWaiters;
 
 mod append;
+mod following;
+mod leading;
 mod moving;
 mod query;
 mod read;
 
+use leading::Leading;
+
 pub use append::{Ack, AppendHow, Appended};
+pub(crate) use following::{FollowError, Local, Sent};
+pub use leading::{FollowerId, Lead};
 pub use moving::Future;
 pub(crate) use moving::{Begun, Copied};
 pub use query::{OffsetAt, OffsetQuery};
@@ -43,25 +48,6 @@ enum Role {
     Leader(Box<Leading>),
     /// It follows `leader` (-1 for none) in `epoch`.
     Follower { leader: i32, epoch: i32 },
-}
-
-#[derive(Debug)]
-struct Leading {
-    leader: Leader,
-    acks: AckWaits<AckWaiter>,
-}
-
-/// How leadership begins, as the Image says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lead {
-    /// Our broker id.
-    pub me: i32,
-    /// The leader epoch.
-    pub epoch: i32,
-    /// All brokers that hold a replica.
-    pub replicas: Vec<i32>,
-    /// Those in sync.
-    pub isr: Vec<i32>,
 }
 
 /// Where the log is; changed as one when it moves to another directory.
@@ -199,6 +185,28 @@ impl Partition {
         }
     }
 
+    /// Whether consumers may read here: this node leads, or follows in the epoch that the peer
+    /// believes in (KIP-392).
+    ///
+    /// # Errors
+    /// Of [`check_open`](Self::check_open), or that no leader is known, or another epoch is.
+    pub fn check_readable(&self, epoch: EpochCheck) -> Result<(), EngineError> {
+        if self.leading.load(Ordering::Acquire) != NOT_LEADING {
+            return self.check_leader(epoch).map(drop);
+        }
+        self.check_open()?;
+        let role = self.role.lock();
+        match (&*role, epoch) {
+            (Role::Leader(_), _) => Ok(()),
+            (Role::Follower { leader: ..0, .. }, _) => Err(EngineError::NotLeader),
+            (Role::Follower { epoch: ours, .. }, EpochCheck::Is(theirs)) if theirs != *ours => {
+                drop(role);
+                Err(self.wrong_epoch(theirs))
+            }
+            (Role::Follower { .. }, _) => Ok(()),
+        }
+    }
+
     fn wrong_epoch(&self, theirs: i32) -> EngineError {
         use ottla_replica::ReplicaError::{FencedEpoch, UnknownEpoch};
         let role = self.role.lock();
@@ -213,52 +221,6 @@ impl Partition {
         }
     }
 
-    /// Begins to lead, or goes on leading with another set of replicas.
-    pub(crate) fn lead(&self, lead: Lead, now: Mono) {
-        let mut role = self.role.lock();
-        let log = self.log();
-        let moved = match &mut *role {
-            Role::Leader(leading) if leading.leader.epoch() == lead.epoch => {
-                leading.leader.set_isr(lead.isr)
-            }
-            other => {
-                let Lead { me, epoch, replicas, isr } = lead;
-                log.begin_epoch(epoch);
-                let leader = Leader::new(LeaderStart {
-                    me,
-                    epoch,
-                    replicas,
-                    isr,
-                    end_offset: log.end_offset(),
-                    high_watermark: log.high_watermark(),
-                    min_in_sync: min_in_sync(&self.config.load()),
-                    now,
-                });
-                let high_watermark = leader.high_watermark();
-                let old = std::mem::replace(
-                    other,
-                    Role::Leader(Box::new(Leading { leader, acks: AckWaits::default() })),
-                );
-                end_leadership(old);
-                self.leading.store(epoch, Ordering::Release);
-                debug!(topic = %self.topic, partition = self.id.partition, epoch, "leading");
-                Some(high_watermark)
-            }
-        };
-        self.settle(role, moved, 0);
-        self.fetches.wake_all();
-    }
-
-    /// Begins to follow `leader` (-1 for none) in `epoch`.
-    pub(crate) fn follow(&self, leader: i32, epoch: i32) {
-        let mut role = self.role.lock();
-        let old = std::mem::replace(&mut *role, Role::Follower { leader, epoch });
-        self.leading.store(NOT_LEADING, Ordering::Release);
-        drop(role);
-        end_leadership(old);
-        self.fetches.wake_all();
-    }
-
     /// Whom it follows, if it does.
     #[must_use]
     pub fn follows(&self) -> Option<i32> {
@@ -266,19 +228,6 @@ impl Partition {
             Role::Follower { leader, .. } if leader >= 0 => Some(leader),
             _ => None,
         }
-    }
-
-    /// Takes new settings.
-    pub(crate) fn set_settings(&self, settings: TopicSettings) {
-        let least = min_in_sync(&settings.config);
-        self.config.store(settings.config);
-        let mut role = self.role.lock();
-        self.here.load().log.set_settings(settings.log);
-        let moved = match &mut *role {
-            Role::Leader(leading) => leading.leader.set_min_in_sync(least),
-            Role::Follower { .. } => None,
-        };
-        self.settle(role, moved, 0);
     }
 
     /// Tells all who wait that the partition is gone or its disk failed; it takes no more writes.
@@ -292,33 +241,8 @@ impl Partition {
         info!(topic = %self.topic, partition = self.id.partition, ?why, "replica retired");
     }
 
-    /// Makes a moved high watermark known to the log and to those who waited for it. Takes the
-    /// role's lock, which orders high watermarks, and gives it back.
-    fn settle(
-        &self,
-        mut role: parking_lot::MutexGuard<'_, Role>,
-        moved: Option<i64>,
-        bytes: usize,
-    ) {
-        let Role::Leader(leading) = &mut *role else { return };
-        let Some(high_watermark) = moved else {
-            drop(role);
-            self.fetches.moved(Moved::End, bytes);
-            return;
-        };
-        let log = self.log();
-        let stable_before = log.last_stable_offset();
-        log.set_high_watermark(high_watermark);
-        let waits = (!leading.acks.is_empty())
-            .then(|| (leading.acks.reached(high_watermark), leading.leader.enough_in_sync()));
-        drop(role);
-        if let Some((reached, enough)) = waits {
-            let code = ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND;
-            let result = if enough { Ok(()) } else { Err(code) };
-            reached.for_each(|waiter| waiter.finish(result));
-        }
-        let stable = log.last_stable_offset() != stable_before;
-        self.fetches.moved(if stable { Moved::Stable } else { Moved::HighWatermark }, bytes);
+    pub(crate) fn cluster(&self) -> &Arc<Cluster> {
+        self.core.cluster()
     }
 
     pub(crate) fn waiters(&self) -> &FetchWaiters {
@@ -342,15 +266,4 @@ pub(crate) enum Retire {
     Gone,
     /// Its directory failed.
     Failed,
-}
-
-fn min_in_sync(config: &LogConfig) -> usize {
-    usize::try_from(config.min_insync_replicas).unwrap_or(1)
-}
-
-fn end_leadership(old: Role) {
-    if let Role::Leader(mut leading) = old {
-        let lost = Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
-        leading.acks.all().for_each(|waiter| waiter.finish(lost));
-    }
 }

@@ -10,6 +10,7 @@ use ottla_log::LogError;
 use ottla_log::checkpoint::offsets::TopicPartition;
 use ottla_log::names::DirKind;
 use ottla_metadata::{ConfigResource, Delta, Image, ResourceType, Topic};
+use ottla_replica::ActiveBrokers;
 use ottla_wire::Uuid;
 use tracing::{error, info, warn};
 
@@ -19,6 +20,7 @@ use crate::dirs::{LogDir, LogDirs};
 use crate::ids::PartitionId;
 use crate::partition::{Lead, Partition, Retire};
 use crate::replicas::Replicas;
+use crate::replication::Replication;
 use crate::settings::TopicSettings;
 
 mod load;
@@ -67,6 +69,7 @@ pub struct Publisher {
     defaults: TopicSettings,
     listeners: Vec<Arc<dyn RoleListener>>,
     assignments: Option<Arc<Assignments>>,
+    replication: Option<Arc<Replication>>,
     image: Image,
     retired: u64,
 }
@@ -95,6 +98,7 @@ impl Publisher {
         dirs: LogDirs,
         config: Arc<BrokerConfig>,
     ) -> Self {
+        core.cluster().configure(&config);
         Self {
             me: config.node_id(),
             core,
@@ -104,6 +108,7 @@ impl Publisher {
             config,
             listeners: Vec::new(),
             assignments: None,
+            replication: None,
             image: Image::default(),
             retired: 0,
         }
@@ -112,6 +117,17 @@ impl Publisher {
     /// Has the controller told where replicas were put, through `assignments`.
     pub fn assign_with(&mut self, assignments: Arc<Assignments>) {
         self.assignments = Some(assignments);
+    }
+
+    /// Has the partitions that this node follows fetched, by `replication`.
+    pub fn replicate_with(&mut self, replication: Arc<Replication>) {
+        self.replication = Some(replication);
+    }
+
+    fn unfollow(&self, id: PartitionId) {
+        if let Some(replication) = &self.replication {
+            replication.unfollow(id);
+        }
     }
 
     fn assign(&self, assignment: Assignment) {
@@ -135,6 +151,11 @@ impl Publisher {
     /// [`load`](Self::load) changes nothing the second time.
     pub fn publish(&mut self, image: Image, delta: &Delta) -> Published {
         let mut done = Published::default();
+        if !delta.brokers.is_empty() {
+            let active = image.brokers().filter(|broker| broker.is_active());
+            let brokers = ActiveBrokers::new(active.map(|broker| (broker.id, broker.epoch)));
+            self.core.cluster().set_brokers(brokers);
+        }
         for topic in delta.deleted.values() {
             self.remove_topic(topic, &mut done);
         }
@@ -172,7 +193,11 @@ impl Publisher {
     /// Takes another configuration of the broker, and what follows from it for its topics.
     pub fn set_config(&mut self, config: Arc<BrokerConfig>) {
         self.defaults = resolve(&config, &BTreeMap::new());
+        self.core.cluster().configure(&config);
         self.config = config;
+        if let Some(replication) = &self.replication {
+            replication.spread();
+        }
         let topics: Vec<_> = self.image.topics().map(|topic| Arc::clone(&topic.name)).collect();
         for name in topics {
             self.reconfigure(&name);
@@ -190,6 +215,7 @@ impl Publisher {
         let failed = self.replicas.fail_dir(&dir);
         dir.files().abandon();
         for id in &failed {
+            self.unfollow(*id);
             if let Some(topic) = self.image.topic(id.topic) {
                 self.listeners.iter().for_each(|l| l.resigns(&topic.name, *id));
             }
@@ -260,15 +286,26 @@ impl Publisher {
             let lead = Lead {
                 me: self.me,
                 epoch: wanted.leader_epoch,
+                partition_epoch: wanted.partition_epoch,
                 replicas: wanted.replicas.as_slice().to_vec(),
                 isr: wanted.isr.as_slice().to_vec(),
             };
-            replica.lead(lead, self.core.clock().mono());
+            if led.is_none() {
+                self.unfollow(replica.id());
+            }
+            replica.lead(lead);
             if led != Some(wanted.leader_epoch) {
                 self.listeners.iter().for_each(|l| l.leads(replica, wanted.leader_epoch));
             }
         } else {
-            replica.follow(wanted.leader, wanted.leader_epoch);
+            if replica.follow(wanted.leader, wanted.leader_epoch) {
+                match &self.replication {
+                    Some(replication) if wanted.leader >= 0 => {
+                        replication.follow(replica, wanted.leader, wanted.leader_epoch);
+                    }
+                    _ => self.unfollow(replica.id()),
+                }
+            }
             if led.is_some() {
                 self.listeners.iter().for_each(|l| l.resigns(replica.topic(), replica.id()));
             }
@@ -321,6 +358,7 @@ impl Publisher {
 
     fn remove(&mut self, id: PartitionId, topic: &str, done: &mut Published) {
         let Some(replica) = self.replicas.remove(id) else { return };
+        self.unfollow(id);
         let led = replica.leader_epoch().is_some();
         replica.retire(Retire::Gone);
         if led {

@@ -4,10 +4,44 @@ use std::sync::Arc;
 
 use ottla_machine::Mono;
 use ottla_replica::session::{CacheSettings, FetchSession, Owner, SessionCache};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::fetch::{ParkedFetch, Superseded};
 
 /// A session that requests of one connection work on.
-pub type SharedSession = Arc<Mutex<FetchSession>>;
+#[derive(Debug)]
+pub struct Session {
+    state: Mutex<FetchSession>,
+    /// The request of it that is parked.
+    parked: Mutex<Option<Arc<Superseded>>>,
+}
+
+/// A session, as those who work on it hold it.
+pub type SharedSession = Arc<Session>;
+
+impl Session {
+    fn new(state: FetchSession) -> Self {
+        Self { state: Mutex::new(state), parked: Mutex::default() }
+    }
+
+    /// What was asked for and told.
+    pub fn lock(&self) -> MutexGuard<'_, FetchSession> {
+        self.state.lock()
+    }
+
+    /// Notes that a request of this session waits. When another one comes, it ends without an
+    /// answer: a follower that has more to ask for does not wait for what it asked before.
+    pub fn park(&self, fetch: &mut ParkedFetch) {
+        *self.parked.lock() = Some(fetch.supersede_with());
+    }
+
+    /// Another request came: ends the one that waits.
+    pub fn supersede(&self) {
+        if let Some(parked) = self.parked.lock().take() {
+            parked.set();
+        }
+    }
+}
 
 /// All fetch sessions, bounded. The lock is held for a look-up; a session is worked on under its
 /// own.
@@ -33,7 +67,7 @@ impl FetchSessions {
     pub fn create(&self, owner: Owner, session: FetchSession, now: Mono) -> Option<i32> {
         let size = session.len();
         let random = || rand::random::<i32>();
-        self.cache.lock().create(owner, size, now, random, || Arc::new(Mutex::new(session)))
+        self.cache.lock().create(owner, size, now, random, || Arc::new(Session::new(session)))
     }
 
     /// Notes that a session was used and has `size` partitions now.

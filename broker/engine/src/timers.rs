@@ -1,7 +1,7 @@
 //! Deadlines of everything that waits: parked fetches, acknowledgements, ticks of machines.
 //!
-//! One thread sleeps until the first deadline. Setting one that is later than the first, which is
-//! nearly always so, wakes nobody; dropping one costs a removal from a tree.
+//! One thread sleeps until the first deadline, or one that was the first and was dropped. Setting a
+//! later one, which is nearly always so, wakes nobody; dropping one costs a removal from a tree.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,6 +20,8 @@ type Key = (Mono, u64);
 struct State {
     waits: BTreeMap<Key, Waker>,
     next: u64,
+    /// Until when the thread sleeps; `None` while it does not, and looks before it does.
+    asleep_until: Option<Mono>,
     stopped: bool,
 }
 
@@ -62,10 +64,14 @@ impl Timers {
         let mut state = self.inner.state.lock();
         state.next += 1;
         let key = (deadline, state.next);
-        let first = state.waits.first_key_value().is_none_or(|(first, _)| key < *first);
+        let sooner = state.asleep_until.is_some_and(|until| deadline < until);
+        if sooner {
+            // It is awake as good as now: whoever is next need not wake it too.
+            state.asleep_until = None;
+        }
         state.waits.insert(key, waker);
         drop(state);
-        if first {
+        if sooner {
             self.inner.changed.notify_one();
         }
         Deadline { inner: Arc::clone(&self.inner), key }
@@ -136,11 +142,16 @@ fn run(inner: &Weak<Inner>) {
         if due.is_empty() {
             match state.waits.first_key_value().map(|(key, _)| key.0) {
                 Some(first) => {
+                    state.asleep_until = Some(first);
                     let wait = Duration::from_millis(first.since(now));
                     inner.changed.wait_for(&mut state, wait);
                 }
-                None => inner.changed.wait(&mut state),
+                None => {
+                    state.asleep_until = Some(Mono(u64::MAX));
+                    inner.changed.wait(&mut state);
+                }
             }
+            state.asleep_until = None;
             continue;
         }
         drop(state);

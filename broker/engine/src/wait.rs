@@ -27,14 +27,30 @@ pub(crate) struct FetchWaiter {
     reader: Reader,
     missing: AtomicI64,
     fired: AtomicBool,
+    /// For a follower: the high watermark moved since it was parked.
+    nudged: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 impl FetchWaiter {
     pub(crate) fn new(reader: Reader, missing: usize) -> Arc<Self> {
         let missing = AtomicI64::new(i64::try_from(missing).unwrap_or(i64::MAX));
-        let (fired, waker) = (AtomicBool::new(false), Mutex::new(None));
-        Arc::new(Self { reader, missing, fired, waker })
+        let (fired, nudged) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { reader, missing, fired, nudged, waker: Mutex::new(None) })
+    }
+
+    /// Whether the high watermark moved, of which a follower is to hear soon, but not at once: most
+    /// often records come next, and it hears with them.
+    pub(crate) fn nudged(&self) -> bool {
+        self.nudged.load(Ordering::Acquire)
+    }
+
+    fn nudge(&self) {
+        if !self.nudged.swap(true, Ordering::AcqRel)
+            && let Some(waker) = &*self.waker.lock()
+        {
+            waker.wake_by_ref();
+        }
     }
 
     /// Whether it was woken.
@@ -114,18 +130,37 @@ impl FetchWaiters {
         self.count.store(list.len(), Ordering::SeqCst);
     }
 
-    /// Wakes those who have enough now that `bytes` more may be read.
-    pub(crate) fn moved(&self, what: Moved, bytes: usize) {
+    /// Wakes those who have enough now that the log has `appended` more bytes, of which and of what
+    /// was there before `visible` may be read by consumers.
+    pub(crate) fn moved(&self, what: Moved, appended: usize, visible: usize) {
         fence(Ordering::SeqCst);
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let bytes = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let (appended, visible) = (bytes(appended), bytes(visible));
         let mut list = self.list.lock();
         list.retain(|waiter| {
-            !waiter.fired() && (!what.concerns(waiter.reader) || waiter.credit(bytes))
+            if waiter.fired() {
+                return false;
+            }
+            if waiter.reader == Reader::Follower {
+                if what != Moved::End {
+                    waiter.nudge();
+                }
+                return appended == 0 || waiter.credit(appended);
+            }
+            !what.concerns(waiter.reader) || waiter.credit(visible)
         });
         self.count.store(list.len(), Ordering::SeqCst);
+    }
+
+    /// Wakes all, if there are any.
+    pub(crate) fn wake_any(&self) {
+        fence(Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) > 0 {
+            self.wake_all();
+        }
     }
 
     /// Wakes all: the partition has a new leader, is gone, or its log was cut.
@@ -225,13 +260,13 @@ mod tests {
         let waiter = FetchWaiter::new(Reader::Uncommitted, 100);
         waiters.add(&waiter);
         assert!(!waiter.register(&waker));
-        waiters.moved(Moved::End, 1000);
-        waiters.moved(Moved::HighWatermark, 60);
+        waiters.moved(Moved::End, 1000, 0);
+        waiters.moved(Moved::HighWatermark, 60, 60);
         assert_eq!(count.0.load(Ordering::SeqCst), 0);
-        waiters.moved(Moved::Stable, 40);
+        waiters.moved(Moved::Stable, 40, 40);
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         assert!(waiter.fired());
-        waiters.moved(Moved::Stable, 1000);
+        waiters.moved(Moved::Stable, 1000, 1000);
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         assert!(waiters.list.lock().is_empty());
     }
@@ -249,12 +284,28 @@ mod tests {
                 let waiters = FetchWaiters::default();
                 let waiter = FetchWaiter::new(reader, 1);
                 waiters.add(&waiter);
-                waiters.moved(moved, 1);
+                waiters.moved(moved, 1, 1);
                 assert_eq!(waiter.fired(), heard, "{reader:?} {moved:?}");
                 waiters.wake_all();
                 assert!(waiter.fired());
             }
         }
+    }
+
+    #[test]
+    fn a_follower_is_nudged_once_when_the_high_watermark_moves() {
+        let waiters = FetchWaiters::default();
+        let (count, waker) = counting();
+        let waiter = FetchWaiter::new(Reader::Follower, 1);
+        waiters.add(&waiter);
+        assert!(!waiter.register(&waker));
+        waiters.moved(Moved::HighWatermark, 0, usize::MAX);
+        waiters.moved(Moved::Stable, 0, usize::MAX);
+        assert!(waiter.nudged() && !waiter.fired());
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        waiters.moved(Moved::End, 1, 0);
+        assert!(waiter.fired());
+        assert_eq!(count.0.load(Ordering::SeqCst), 2);
     }
 
     #[test]

@@ -307,6 +307,21 @@ impl Leader {
         alive.map(|(_, f)| f.start_offset).fold(ours, i64::min)
     }
 
+    /// The in-sync follower that a consumer reads from instead of us, which wants `offset` and to
+    /// which those are `near` (KIP-392): of the near ones that have it the one that has most. `None`
+    /// if we are near, or nobody is.
+    #[must_use]
+    pub fn nearest(&self, offset: i64, near: impl Fn(i32) -> bool) -> Option<i32> {
+        if near(self.me) {
+            return None;
+        }
+        let has = |f: &Progress| f.start_offset <= offset && f.end_offset >= offset;
+        let usable = self.followers.iter().filter(|(id, f)| {
+            self.isr.contains(id) && f.broker_epoch.is_some() && has(f) && near(**id)
+        });
+        usable.max_by_key(|(_, f)| (f.end_offset, f.caught_up)).map(|(id, _)| *id)
+    }
+
     /// The last stable offset: what readers of committed transactions may see.
     #[must_use]
     pub fn last_stable_offset(&self, first_unstable: Option<i64>) -> i64 {

@@ -43,8 +43,8 @@ fn start(topic: &[(&str, &str)], broker: &[&str]) -> Rig {
     let id = PartitionId::new(Uuid::from_u128(0xA1), 0);
     let core2 = Arc::clone(&core);
     let partition = Partition::new(id, "t".into(), log, Arc::clone(&dir), settings, core2);
-    let lead = Lead { me: 1, epoch: 1, replicas: vec![1], isr: vec![1] };
-    partition.lead(lead, core.clock().mono());
+    let lead = Lead { me: 1, epoch: 1, partition_epoch: 1, replicas: vec![1], isr: vec![1] };
+    partition.lead(lead);
     let replicas = Replicas::new();
     replicas.insert(Arc::clone(&partition));
     let config = Arc::new(ArcSwap::from_pointee(config));

@@ -1,10 +1,11 @@
 //! Appending as leader.
 
 use ottla_log::Log;
-use ottla_log::log::{AppendBatch, AppendInfo, LeaderAppend, Outcome};
+use ottla_log::log::{AppendBatch, LeaderAppend, Outcome};
 use ottla_log::producers::{MarkerRule, Origin};
 use ottla_replica::{Acks, EpochCheck};
 
+use super::leading::News;
 use super::{Partition, Role};
 use crate::error::EngineError;
 use crate::wait::{AckWait, AckWaiter};
@@ -91,12 +92,12 @@ impl Partition {
         };
         let info = log.append_as_leader(batches, by).map_err(|e| here.judge(e))?;
         let moved = match info.outcome {
-            Outcome::Appended => leading.leader.appended(info.end_offset),
+            Outcome::Appended => leading.leader.appended(info.end_offset, &**self.core.cluster()),
             Outcome::Duplicate => None,
         };
         let committed = leading.leader.high_watermark() > info.last_offset;
         let replicated = how.acks != Acks::All || committed;
-        let flush = self.must_flush(log, &info);
+        let flush = self.must_flush(log, info.end_offset);
         let ack = match (replicated, flush) {
             (true, false) => Ack::Now,
             _ => {
@@ -111,7 +112,7 @@ impl Partition {
             }
         };
         let bytes = usize::try_from(info.bytes).unwrap_or(usize::MAX);
-        self.settle(role, moved, bytes);
+        self.settle(role, moved, News::Appended(bytes));
         if let Some(rolled_at) = info.rolled_at {
             self.core.flusher().flush_later(here.target(), rolled_at);
         }
@@ -126,9 +127,9 @@ impl Partition {
     }
 
     /// Whether `flush.messages` asks for a flush before anybody is told.
-    fn must_flush(&self, log: &Log, info: &AppendInfo) -> bool {
+    pub(super) fn must_flush(&self, log: &Log, end_offset: i64) -> bool {
         let limit = self.config.load().flush_messages;
-        limit != i64::MAX && info.end_offset - log.recovery_point() >= limit
+        limit != i64::MAX && end_offset - log.recovery_point() >= limit
     }
 
     /// Resolves when the high watermark is at or past `offset`.

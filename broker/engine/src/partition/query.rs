@@ -6,7 +6,7 @@ use ottla_log::LogError;
 use ottla_log::checkpoint::epochs::EpochEnd;
 use ottla_replica::EpochCheck;
 
-use super::{Here, Partition};
+use super::{Here, Partition, Role};
 use crate::error::EngineError;
 use crate::wait::Reader;
 
@@ -55,6 +55,9 @@ impl Partition {
         let found = match query {
             OffsetQuery::Earliest => Some(at(log.start_offset(), -1)),
             OffsetQuery::Latest(reader) => {
+                if reader != Reader::Follower {
+                    self.check_caught_up()?;
+                }
                 let offset = self.bound(reader);
                 Some(OffsetAt { offset, timestamp: -1, leader_epoch: ours })
             }
@@ -64,10 +67,25 @@ impl Partition {
             }
             OffsetQuery::AtLeast(time, reader) => {
                 let found = record_since(&here, time)?.map(|(o, t)| at(o, t));
-                found.filter(|at| at.offset < self.bound(reader))
+                let seen = found.filter(|at| at.offset < self.bound(reader));
+                if seen.is_none() && reader != Reader::Follower {
+                    self.check_caught_up()?;
+                }
+                seen
             }
         };
         Ok(found)
+    }
+
+    /// Whether the high watermark is one that no earlier leader was ahead of: a new leader hears of
+    /// what was committed only when the in-sync replicas have fetched from it (KIP-207).
+    fn check_caught_up(&self) -> Result<(), EngineError> {
+        let role = self.role.lock();
+        let Role::Leader(leading) = &*role else { return Err(EngineError::NotLeader) };
+        match leading.leader.epoch_start() > leading.leader.high_watermark() {
+            true => Err(EngineError::OffsetNotAvailable),
+            false => Ok(()),
+        }
     }
 
     /// Where a leader epoch ended here, for OffsetForLeaderEpoch; `None` when it is unknown.

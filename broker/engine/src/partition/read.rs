@@ -1,9 +1,9 @@
 //! Reading records.
 
-use ottla_log::Log;
 use ottla_log::checkpoint::epochs::EpochEnd;
 use ottla_log::index::txn::AbortedTxn;
 use ottla_log::log::{AtLeast, FetchSlice};
+use ottla_log::{Log, LogError};
 use ottla_replica::EpochCheck;
 
 use super::Partition;
@@ -68,6 +68,30 @@ impl Partition {
         at_least: AtLeast,
     ) -> Result<Read, EngineError> {
         self.check_leader(ask.epoch)?;
+        self.read_here(ask, reader, at_least)
+    }
+
+    /// Reads as whatever this node is to the partition, for consumers that know of followers.
+    ///
+    /// # Errors
+    /// That this node neither leads nor follows in the reader's epoch, or the offset is not in the
+    /// log.
+    pub fn read_anywhere(
+        &self,
+        ask: &ReadAsk,
+        reader: Reader,
+        at_least: AtLeast,
+    ) -> Result<Read, EngineError> {
+        self.check_readable(ask.epoch)?;
+        self.read_here(ask, reader, at_least)
+    }
+
+    fn read_here(
+        &self,
+        ask: &ReadAsk,
+        reader: Reader,
+        at_least: AtLeast,
+    ) -> Result<Read, EngineError> {
         let here = self.here.load();
         let log = &here.log;
         let bound = bound(log, reader);
@@ -79,11 +103,13 @@ impl Partition {
             aborted: Vec::new(),
             diverging: None,
         };
-        if ask.last_fetched_epoch >= 0 {
-            read.diverging = diverging(log, ask);
-            if read.diverging.is_some() {
+        match self.position(ask)? {
+            Position::Diverges(end) => {
+                read.diverging = Some(end);
                 return Ok(read);
             }
+            // The log says so, with its ends, or has moved on meanwhile.
+            Position::Outside | Position::Continues => {}
         }
         if ask.offset == bound {
             return Ok(read);
@@ -102,17 +128,44 @@ impl Partition {
     }
 }
 
+/// Where a reader's position lies in this log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Position {
+    /// What the reader has is what this log has up to there, as far as epochs tell.
+    Continues,
+    /// The reader's last record is of an epoch that ended elsewhere here.
+    Diverges(EpochEnd),
+    /// It lies outside of the log.
+    Outside,
+}
+
+impl Partition {
+    /// # Errors
+    /// That the reader's epoch is later than all that this log knows.
+    pub(super) fn position(&self, ask: &ReadAsk) -> Result<Position, EngineError> {
+        let here = self.here.load();
+        let log = &here.log;
+        let (offset, start, end) = (ask.offset, log.start_offset(), log.end_offset());
+        // First of all: below the start, where logs part ways means nothing any more.
+        if offset < start {
+            return Ok(Position::Outside);
+        }
+        if ask.last_fetched_epoch >= 0 {
+            let Some(found) = log.end_of_epoch(ask.last_fetched_epoch) else {
+                return Err(LogError::OffsetOutOfRange { offset, start, end }.into());
+            };
+            if found.epoch < ask.last_fetched_epoch || found.end < offset {
+                return Ok(Position::Diverges(found));
+            }
+        }
+        Ok(if offset > end { Position::Outside } else { Position::Continues })
+    }
+}
+
 fn bound(log: &Log, reader: Reader) -> i64 {
     match reader {
         Reader::Follower => log.end_offset(),
         Reader::Uncommitted => log.high_watermark(),
         Reader::Committed => log.last_stable_offset(),
     }
-}
-
-/// Whether the reader's last record is of an epoch that ended elsewhere here.
-fn diverging(log: &Log, ask: &ReadAsk) -> Option<EpochEnd> {
-    let end = log.end_of_epoch(ask.last_fetched_epoch)?;
-    let diverges = end.epoch < ask.last_fetched_epoch || end.end < ask.offset;
-    diverges.then_some(end)
 }

@@ -126,7 +126,9 @@ fn ask(offset: i64) -> ReadAsk {
 }
 
 fn params(min_bytes: u32, max_wait_ms: u64) -> FetchParams {
-    FetchParams { min_bytes, max_bytes: 1 << 20, max_wait_ms, reader: Reader::Uncommitted }
+    let reader = Reader::Uncommitted;
+    let (follower, from) = (None, crate::fetch::ReadFrom::Leader);
+    FetchParams { min_bytes, max_bytes: 1 << 20, max_wait_ms, reader, follower, from }
 }
 
 #[test]
@@ -140,7 +142,7 @@ fn a_topic_is_created_spread_written_read_and_deleted() {
     let done = partition.append(&[batch("one"), batch("two")], how).unwrap();
     assert_eq!((done.first_offset, done.last_offset), (0, 1));
     assert!(matches!(done.ack, Ack::Now));
-    let item = FetchItem { partition: Some(Arc::clone(&partition)), ask: ask(0) };
+    let item = FetchItem::consumer(Some(Arc::clone(&partition)), ask(0));
     let Fetch::Ready(found) = fetch(&rig.core, params(1, 500), vec![item]) else {
         panic!("parked though there are records");
     };
@@ -345,7 +347,7 @@ fn leadership_that_is_lost_ends_waits_and_wakes_readers() {
     let partition = rig.get(0).unwrap();
     let appended = partition.append(&[batch("x")], AppendHow::client(Acks::All)).unwrap();
     let Ack::Wait(wait) = appended.ack else { panic!("acknowledged by one of two") };
-    let item = FetchItem { partition: Some(Arc::clone(&partition)), ask: ask(0) };
+    let item = FetchItem::consumer(Some(Arc::clone(&partition)), ask(0));
     let Fetch::Parked(parked) = fetch(&rig.core, params(1, 60_000), vec![item]) else {
         panic!("nothing is committed yet");
     };
@@ -359,7 +361,7 @@ fn leadership_that_is_lost_ends_waits_and_wakes_readers() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let lost = ottla_wire::ErrorCode::NOT_LEADER_OR_FOLLOWER;
     assert_eq!(runtime.block_on(wait), Err(lost));
-    let found = runtime.block_on(parked);
+    let found = runtime.block_on(parked).unwrap();
     assert_eq!(found[0].as_ref().unwrap_err().code(), lost);
     assert_eq!(partition.follows(), Some(2));
     assert_eq!(*rig.heard.0.lock(), ["a-0 leads 3", "a-0 resigns"]);
@@ -371,13 +373,13 @@ fn a_parked_fetch_wakes_for_bytes_and_for_the_deadline() {
     rig.publish(&topic(2));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let items = |rig: &Rig| {
-        let item = |p| FetchItem { partition: Some(rig.get(p).unwrap()), ask: ask(0) };
+        let item = |p| FetchItem::consumer(Some(rig.get(p).unwrap()), ask(0));
         vec![item(0), item(1)]
     };
     let Fetch::Parked(parked) = fetch(&rig.core, params(1, 20), items(&rig)) else {
         panic!("there is nothing")
     };
-    let found = runtime.block_on(parked);
+    let found = runtime.block_on(parked).unwrap();
     assert!(found.iter().all(|f| f.as_ref().unwrap().slice.is_none()));
 
     let Fetch::Parked(parked) = fetch(&rig.core, params(100, 60_000), items(&rig)) else {
@@ -390,7 +392,7 @@ fn a_parked_fetch_wakes_for_bytes_and_for_the_deadline() {
         std::thread::yield_now();
         two.append(&[batch("and another one")], how).unwrap();
     });
-    let found = runtime.block_on(parked);
+    let found = runtime.block_on(parked).unwrap();
     writer.join().unwrap();
     let bytes: u32 = found.iter().map(|f| f.as_ref().unwrap().bytes()).sum();
     assert!(bytes >= 100, "{bytes} bytes");

@@ -19,12 +19,14 @@ pub enum Truncated {
 }
 
 impl Log {
-    /// Removes everything from `offset` on, and of the batch that `offset` lies within all. Afterwards the recovery points should be written,
-    /// since they may lie behind the log's end.
+    /// Removes everything from `offset` on, and of the batch that `offset` lies within all, and the leader epochs that
+    /// begin there. Afterwards the recovery points should be written, since they may lie behind the log's end.
     pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<Truncated> {
         let mut writer = self.writer.lock();
         writer.check_open()?;
         if offset >= self.end_offset() {
+            // An epoch that this node led without writing a record is not its new leader's.
+            self.epochs.lock().truncate_from_end(offset);
             return Ok(Truncated::No);
         }
         let cut = self.cut(&mut writer, offset, now_ms);

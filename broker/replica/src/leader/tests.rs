@@ -186,6 +186,19 @@ fn the_low_watermark_is_the_least_start_of_brokers_in_service() {
 }
 
 #[test]
+fn consumers_are_sent_to_a_near_replica_that_has_what_they_want() {
+    let mut leader = leader(&[1, 2, 3], &[1, 2, 3], 1);
+    leader.fetched(&fetch(2, 8), &at(1000)).unwrap();
+    leader.fetched(&FollowerFetch { start_offset: 5, ..fetch(3, 10) }, &at(1000)).unwrap();
+    assert_eq!(leader.nearest(6, |_| true), None, "the leader is near");
+    assert_eq!(leader.nearest(6, |id| id != 1), Some(3));
+    assert_eq!(leader.nearest(4, |id| id != 1), Some(2), "3 begins behind it");
+    assert_eq!(leader.nearest(9, |id| id == 2), None, "2 has not got it");
+    leader.changed(&membership(9, &[1, 2, 3], &[1, 2]), &at(1000));
+    assert_eq!(leader.nearest(6, |id| id == 3), None, "3 is out of sync");
+}
+
+#[test]
 fn epochs_fence() {
     let leader = leader(&[1], &[1], 1);
     leader.check_epoch(EpochCheck::from_wire(-1)).unwrap();

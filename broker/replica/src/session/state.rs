@@ -182,6 +182,12 @@ impl FetchSession {
         self.entries.values().map(|entry| (&entry.key, &entry.asked))
     }
 
+    /// The same, each with the high watermark that was told last, -1 if none or if it is to be told
+    /// again.
+    pub fn told(&self) -> impl Iterator<Item = (&Key, &FetchPartition, i64)> {
+        self.entries.values().map(|entry| (&entry.key, &entry.asked, entry.high_watermark))
+    }
+
     /// Notes an answer that is about to leave, and says whether the peer must hear of it. An answer
     /// without news may be left out of an incremental response.
     pub fn note(&mut self, key: &Key, answer: &Answer) -> News {
@@ -282,6 +288,7 @@ mod tests {
         assert_eq!(session.has_news(&key(1), &answer(0, 5)), News::None);
         assert_eq!(session.note(&key(1), &answer(0, 5)), News::None);
         assert_eq!(session.note(&key(1), &answer(0, 6)), News::Some);
+        assert_eq!(session.told().map(|(_, _, told)| told).collect::<Vec<_>>(), [6]);
         let failed = Answer { error: ErrorCode::NOT_LEADER_OR_FOLLOWER, ..answer(0, 6) };
         assert_eq!(session.note(&key(1), &failed), News::Some);
         assert_eq!(session.note(&key(1), &failed), News::Some, "an error is told each time");

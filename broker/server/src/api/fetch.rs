@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ottla_config::Compression;
 use ottla_engine::{
-    EngineError, Fetch, FetchItem, FetchParams, Fetched, PartitionId, Read, ReadAsk, Reader,
+    EngineError, Fetch, FetchItem, FetchParams, Fetched, FollowerId, Partition, PartitionId, Read,
+    ReadAsk, ReadFrom, Reader,
 };
 use ottla_log::index::txn::AbortedTxn;
 use ottla_metadata::Image;
@@ -35,18 +36,30 @@ const ENDPOINTS_SINCE: i16 = 16;
 
 /// What a waiting request keeps for each of its partitions, about, in bytes.
 const HELD_A_PARTITION: usize = 256;
+/// Since this version consumers say where they are, and may read from followers (KIP-392).
+const RACKS_SINCE: i16 = 11;
+/// Since this version followers say which process they are (KIP-903).
+const EPOCHS_SINCE: i16 = 15;
 
 /// One partition of a request, resolved.
 struct Wanted {
     key: Key,
     /// An error that is known without asking the log.
     error: Option<ErrorCode>,
+    /// The replica that the consumer is sent to instead.
+    preferred: Option<Preferred>,
+}
+
+/// Another replica that a consumer is to read from, and what it is told of the partition besides.
+struct Preferred {
+    broker: i32,
+    read: Read,
 }
 
 /// Answers Fetch.
 pub fn handle(call: Call, request: FetchRequest) -> Answer<FetchResponse> {
     let replica = match call.version {
-        15.. => request.replica_state.replica_id,
+        EPOCHS_SINCE.. => request.replica_state.replica_id,
         _ => request.replica_id,
     };
     let round = match Round::begin(&call, &request, replica) {
@@ -58,9 +71,21 @@ pub fn handle(call: Call, request: FetchRequest) -> Answer<FetchResponse> {
     let image = call.context.image();
     let mut wanted = Vec::with_capacity(round.partitions.len());
     let mut items = Vec::with_capacity(round.partitions.len());
-    for (key, asked) in &round.partitions {
-        let (item, error) = resolve(&call, &image, key, asked, replica);
-        wanted.push(Wanted { key: key.clone(), error });
+    let near = Near::of(&call, &request, &image);
+    for (key, asked, told) in &round.partitions {
+        let (mut item, error) = resolve(&call, &image, key, asked, replica);
+        item.told = *told;
+        let preferred = match &item.partition {
+            Some(partition) if replica == -1 => {
+                near.as_ref().and_then(|near| near.prefers(partition, &item.ask))
+            }
+            _ => None,
+        };
+        if preferred.is_some() {
+            // Nothing is read, and it is told at once.
+            item.partition = None;
+        }
+        wanted.push(Wanted { key: key.clone(), error, preferred });
         items.push(item);
     }
 
@@ -68,11 +93,18 @@ pub fn handle(call: Call, request: FetchRequest) -> Answer<FetchResponse> {
     let reader = params.reader;
     match ottla_engine::fetch(&call.context.core, params, items) {
         Fetch::Ready(found) => Answer::Now(compose(&call, round, wanted, found, reader)),
-        Fetch::Parked(parked) => {
+        Fetch::Parked(mut parked) => {
+            round.park(&mut parked);
             let holds = Holds::Bytes(wanted.len() * HELD_A_PARTITION);
             let later = async move {
-                let found = parked.await;
-                compose(&call, round, wanted, found, reader)
+                match parked.await {
+                    Some(found) => compose(&call, round, wanted, found, reader),
+                    // The follower's next request is here, and is answered next.
+                    None => {
+                        let session_id = round.session_id;
+                        Filled::from(FetchResponse { session_id, ..Default::default() })
+                    }
+                }
             };
             Answer::Later(Box::pin(later), holds)
         }
@@ -92,11 +124,21 @@ fn params(call: &Call, request: &FetchRequest, replica: i32) -> FetchParams {
         (_, 1) => Reader::Committed,
         _ => Reader::Uncommitted,
     };
+    let from = match (replica, call.version) {
+        (-1, RACKS_SINCE..) => ReadFrom::Anyone,
+        _ => ReadFrom::Leader,
+    };
+    let follower = (replica >= 0).then(|| FollowerId {
+        broker: replica,
+        epoch: if call.version >= EPOCHS_SINCE { request.replica_state.replica_epoch } else { -1 },
+    });
     FetchParams {
         min_bytes: positive(request.min_bytes).min(max_bytes),
         max_bytes,
         max_wait_ms: u64::from(positive(request.max_wait_ms)),
         reader,
+        follower,
+        from,
     }
 }
 
@@ -114,7 +156,11 @@ fn resolve(
         epoch: EpochCheck::from_wire(asked.current_leader_epoch),
         last_fetched_epoch: asked.last_fetched_epoch,
     };
-    let failed = |error| (FetchItem { partition: None, ask }, Some(error));
+    let item = |partition| {
+        let log_start_offset = asked.log_start_offset;
+        FetchItem { log_start_offset, ..FetchItem::consumer(partition, ask) }
+    };
+    let failed = |error| (item(None), Some(error));
     let topic = match &key.topic {
         Topic::Id(id) => image.topic(*id),
         Topic::Name(name) => image.topic_named(name),
@@ -137,7 +183,7 @@ fn resolve(
             if zstd && call.version < ZSTD_SINCE {
                 return failed(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
             }
-            (FetchItem { partition: Some(partition), ask }, None)
+            (item(Some(partition)), None)
         }
         Err(error) => failed(error.code()),
     }
@@ -154,21 +200,71 @@ fn compose(
     let mut filled = Filled::from(FetchResponse { session_id: 0, ..Default::default() });
     let mut told = Vec::with_capacity(wanted.len());
     for (wanted, found) in wanted.into_iter().zip(found) {
-        let known = match &wanted.error {
-            Some(code) => Err(*code),
-            None => found.map_err(|e: EngineError| e.code()),
+        let broker = wanted.preferred.as_ref().map(|preferred| preferred.broker);
+        let known = match (&wanted.error, wanted.preferred) {
+            (Some(code), _) => Err(*code),
+            (None, Some(preferred)) => Ok(preferred.read),
+            (None, None) => found.map_err(|e: EngineError| e.code()),
         };
-        let answer = session_answer(&known);
-        told.push((wanted.key, answer, known));
+        let mut answer = session_answer(&known);
+        if broker.is_some() {
+            answer.notice = Notice::PreferredReplica;
+        }
+        told.push((wanted.key, answer, known, broker));
     }
-    let news = round.settle(call, told.iter().map(|(key, answer, _)| (key, answer)));
+    let news = round.settle(call, told.iter().map(|(key, answer, ..)| (key, answer)));
     filled.response.session_id = round.session_id;
-    for ((key, _, known), news) in told.into_iter().zip(news) {
+    for ((key, _, known, broker), news) in told.into_iter().zip(news) {
         if news == News::Some {
             add(call, &mut filled, key, known, reader);
+            let last = filled.response.responses.last_mut();
+            if let Some(data) = last.and_then(|topic| topic.partitions.last_mut()) {
+                data.preferred_read_replica = broker.unwrap_or(-1);
+            }
         }
     }
     filled
+}
+
+/// The rack-aware choice of a replica for one consumer.
+struct Near {
+    /// The brokers in the consumer's rack that its listener reaches.
+    brokers: Vec<i32>,
+}
+
+impl Near {
+    /// None if consumers are not sent to other replicas, or this one does not say where it is.
+    fn of(call: &Call, request: &FetchRequest, image: &Image) -> Option<Self> {
+        let config = call.context.config();
+        let selector = config.get(ottla_config::keys::REPLICA_SELECTOR_CLASS)?;
+        if call.version < RACKS_SINCE
+            || request.rack_id.is_empty()
+            || !selector.ends_with("RackAwareReplicaSelector")
+        {
+            return None;
+        }
+        let near = image.brokers().filter(|broker| {
+            broker.is_active()
+                && broker.rack.as_deref() == Some(request.rack_id.as_str())
+                && broker.endpoint(&call.session.listener).is_some()
+        });
+        Some(Self { brokers: near.map(|broker| broker.id).collect() })
+    }
+
+    fn prefers(&self, partition: &Arc<Partition>, ask: &ReadAsk) -> Option<Preferred> {
+        let broker = partition.nearest(ask.offset, |id| self.brokers.contains(&id))?;
+        partition.check_leader(ask.epoch).ok()?;
+        let log = partition.log();
+        let read = Read {
+            high_watermark: log.high_watermark(),
+            last_stable_offset: log.last_stable_offset(),
+            log_start_offset: log.start_offset(),
+            slice: None,
+            aborted: Vec::new(),
+            diverging: None,
+        };
+        Some(Preferred { broker, read })
+    }
 }
 
 fn session_answer(found: &Result<Read, ErrorCode>) -> SessionAnswer {

@@ -27,6 +27,9 @@ const LATEST_TIERED: i64 = -5;
 /// The first offset not yet in tiered storage (KIP-1023).
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// Since this version clients know that an offset may not be known yet (KIP-207).
+const NOT_AVAILABLE_SINCE: i16 = 5;
+
 /// The version from which on each special timestamp is known.
 fn since(timestamp: i64) -> i16 {
     match timestamp {
@@ -129,6 +132,9 @@ fn find(
             ..Default::default()
         },
         Ok(None) => none(index),
+        Err(EngineError::OffsetNotAvailable) if call.version < NOT_AVAILABLE_SINCE => {
+            failed(index, ErrorCode::LEADER_NOT_AVAILABLE)
+        }
         Err(error) => failed(index, EngineError::code(&error)),
     }
 }

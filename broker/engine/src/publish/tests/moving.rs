@@ -183,8 +183,9 @@ fn a_copy_follows_a_log_that_is_cut() {
     copy_all();
     assert_eq!(future.log().end_offset(), 100);
     partition.log().truncate_to(60, 0).unwrap();
-    let lead = |epoch| Lead { me: 1, epoch, replicas: vec![1], isr: vec![1] };
-    partition.lead(lead(9), rig.core.clock().mono());
+    let lead =
+        |epoch| Lead { me: 1, epoch, partition_epoch: epoch, replicas: vec![1], isr: vec![1] };
+    partition.lead(lead(9));
     fill(&partition, 90);
     copy_all();
     assert_eq!(bytes(future.log()), bytes(&partition.log()));

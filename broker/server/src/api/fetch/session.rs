@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ottla_engine::SharedSession;
+use ottla_engine::{NEVER_TOLD, ParkedFetch, SharedSession};
 use ottla_replica::session::{
     Answer, FetchPartition as Asked, FetchSession, Key, NO_SESSION, Naming, News, Owner,
     SessionChange, SessionRequest,
@@ -16,18 +16,20 @@ use crate::call::Call;
 /// One request's place in its session: which partitions it is about, and what the session must
 /// learn of the answer.
 pub(super) struct Round {
-    /// In the order in which they are to be read.
-    pub(super) partitions: Vec<(Key, Asked)>,
+    /// In the order in which they are to be read, each with the high watermark told last, as
+    /// [`FetchItem::told`](ottla_engine::FetchItem::told) has it.
+    pub(super) partitions: Vec<(Key, Asked, i64)>,
     /// What the response says.
     pub(super) session_id: i32,
     kind: Kind,
+    owner: Owner,
 }
 
 enum Kind {
     /// No session: everything is told.
     None,
     /// A new session, if there is a place for it: everything is told.
-    New(Owner),
+    New,
     /// A session goes on: only news are told.
     Goes(SharedSession),
 }
@@ -42,7 +44,15 @@ impl Round {
         request: &FetchRequest,
         replica: i32,
     ) -> Result<Self, ErrorCode> {
+        let owner = if replica >= 0 { Owner::Follower } else { Owner::Consumer };
+        let told = match owner {
+            Owner::Follower => -1,
+            Owner::Consumer => NEVER_TOLD,
+        };
         let named = named(call.version, request);
+        let untold = |named: Vec<(Key, Asked)>| {
+            named.into_iter().map(|(key, asked)| (key, asked, told)).collect()
+        };
         let sessions = &call.context.sessions;
         let (id, epoch) = match call.version {
             7.. => (request.session_id, request.session_epoch),
@@ -51,22 +61,27 @@ impl Round {
         let (id, epoch) = match SessionRequest::from_wire(id, epoch) {
             SessionRequest::Sessionless { ends } => {
                 sessions.remove(ends);
-                return Ok(Self { partitions: named, session_id: NO_SESSION, kind: Kind::None });
+                let partitions = untold(named);
+                return Ok(Self { partitions, session_id: NO_SESSION, kind: Kind::None, owner });
             }
             SessionRequest::New { ends } => {
                 sessions.remove(ends);
-                let owner = if replica >= 0 { Owner::Follower } else { Owner::Consumer };
-                let kind = Kind::New(owner);
-                return Ok(Self { partitions: named, session_id: NO_SESSION, kind });
+                let partitions = untold(named);
+                return Ok(Self { partitions, session_id: NO_SESSION, kind: Kind::New, owner });
             }
             SessionRequest::Incremental { id, epoch } => (id, epoch),
         };
         let session = sessions.get(id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+        if owner == Owner::Follower {
+            session.supersede();
+        }
         let mut state = session.lock();
         let forgotten = forgotten(call.version, request);
         let change = SessionChange { partitions: named, forgotten };
         state.update(epoch, by(call.version), change)?;
-        let partitions: Vec<_> = state.partitions().map(|(k, a)| (k.clone(), *a)).collect();
+        let told = |last| if owner == Owner::Follower { last } else { NEVER_TOLD };
+        let partitions: Vec<_> =
+            state.told().map(|(k, a, last)| (k.clone(), *a, told(last))).collect();
         drop(state);
         sessions.touch(id, partitions.len(), call.context.core.clock().mono());
         // A session without partitions ends.
@@ -76,7 +91,14 @@ impl Round {
         } else {
             id
         };
-        Ok(Self { partitions, session_id: id, kind: Kind::Goes(session) })
+        Ok(Self { partitions, session_id: id, kind: Kind::Goes(session), owner })
+    }
+
+    /// Lets a follower's next request end this one, which waits.
+    pub(super) fn park(&self, fetch: &mut ParkedFetch) {
+        if let (Kind::Goes(session), Owner::Follower) = (&self.kind, self.owner) {
+            session.park(fetch);
+        }
     }
 
     /// Lets the session know what is answered, and says of each partition whether it is told.
@@ -87,8 +109,10 @@ impl Round {
     ) -> Vec<News> {
         match &self.kind {
             Kind::None => answers.map(|_| News::Some).collect(),
-            Kind::New(owner) => {
-                let mut session = FetchSession::new(std::mem::take(&mut self.partitions));
+            Kind::New => {
+                let partitions = std::mem::take(&mut self.partitions);
+                let partitions = partitions.into_iter().map(|(key, asked, _)| (key, asked));
+                let mut session = FetchSession::new(partitions.collect());
                 let news = answers
                     .map(|(key, answer)| {
                         session.note(key, answer);
@@ -96,7 +120,7 @@ impl Round {
                     })
                     .collect();
                 let now = call.context.core.clock().mono();
-                let created = call.context.sessions.create(*owner, session, now);
+                let created = call.context.sessions.create(self.owner, session, now);
                 self.session_id = created.unwrap_or(NO_SESSION);
                 news
             }

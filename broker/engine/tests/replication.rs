@@ -1,0 +1,214 @@
+//! Brokers that replicate, in one process, with the real controller and metadata log: followers
+//! catch up, in-sync replicas come and go, brokers are killed, and nothing that was acknowledged is
+//! lost.
+
+#[path = "replication/cluster.rs"]
+mod cluster;
+#[path = "replication/serve.rs"]
+mod serve;
+#[path = "replication/wires.rs"]
+mod wires;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cluster::{Cluster, TOPIC, append, values};
+use ottla_engine::Ack;
+use ottla_replica::Acks;
+use ottla_wire::ErrorCode;
+
+const ALL: [i32; 3] = [1, 2, 3];
+
+/// Produces until it is acknowledged.
+fn insist(cluster: &Cluster, topic: &str, partition: i32, value: &str) -> i64 {
+    let begun = Instant::now();
+    loop {
+        match cluster.produce(topic, partition, value, Acks::All) {
+            Ok(offset) => return offset,
+            Err(error) => assert!(begun.elapsed() < cluster::PATIENCE, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_is_written_is_on_all_replicas() {
+    let cluster = Cluster::start(3, &[]);
+    cluster.create(TOPIC, 6, &ALL, 2);
+    for n in 0..60 {
+        let partition = n % 6;
+        insist(&cluster, TOPIC, partition, &format!("v{n}"));
+    }
+    for partition in 0..6 {
+        let found = cluster.agreed(TOPIC, partition);
+        let expected: Vec<_> =
+            (0..10).map(|n| (n, format!("v{}", n * 6 + i64::from(partition)))).collect();
+        assert_eq!(found, expected);
+    }
+    for node in cluster.nodes.values() {
+        assert_eq!(node.replication.counts(), (2, 4), "two leaders, each of two partitions");
+    }
+}
+
+/// A leader would hold a follower's request for 20 s; what is new must not wait for it.
+#[test]
+fn a_new_partition_is_followed_while_another_request_waits() {
+    let lag = "replica.lag.time.max.ms=60000";
+    let cluster = Cluster::start(2, &["replica.fetch.wait.max.ms=20000", lag]);
+    cluster.create(TOPIC, 1, &[1, 2], 2);
+    insist(&cluster, TOPIC, 0, "first");
+    let begun = Instant::now();
+    for n in 0..10 {
+        let name = format!("new-{n}");
+        cluster.create(&name, 1, &[1, 2], 2);
+        insist(&cluster, &name, 0, "value");
+        cluster.agreed(&name, 0);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15), "took {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_follower_that_lags_leaves_and_comes_back() {
+    let cluster = Cluster::start(3, &[]);
+    cluster.create(TOPIC, 1, &ALL, 3);
+    insist(&cluster, TOPIC, 0, "before");
+    let leader = cluster.leader(TOPIC, 0);
+    let away = ALL.into_iter().find(|id| *id != leader).unwrap();
+    cluster.wires.cut(leader, away);
+    // Something that it has not got.
+    cluster.produce(TOPIC, 0, "meanwhile", Acks::Leader).unwrap();
+    cluster.wait("it is out", |c| !c.isr(TOPIC, 0).contains(&away));
+    cluster.wait("the leader knows", |c| {
+        c.produce(TOPIC, 0, "refused", Acks::All) == Err(ErrorCode::NOT_ENOUGH_REPLICAS)
+    });
+    assert_eq!(cluster.leader(TOPIC, 0), leader);
+    cluster.wires.mend();
+    insist(&cluster, TOPIC, 0, "after");
+    let found = cluster.agreed(TOPIC, 0);
+    assert_eq!(found.first().unwrap().1, "before");
+    assert_eq!(found.last().unwrap().1, "after");
+}
+
+/// What the leader wrote that nobody fetched goes when it comes back as a follower.
+#[test]
+fn a_former_leader_cuts_what_nobody_has() {
+    let mut cluster = Cluster::start(3, &[]);
+    cluster.create(TOPIC, 1, &ALL, 2);
+    insist(&cluster, TOPIC, 0, "kept");
+    cluster.agreed(TOPIC, 0);
+    let former = cluster.leader(TOPIC, 0);
+    let others: Vec<i32> = ALL.into_iter().filter(|id| *id != former).collect();
+    others.iter().for_each(|id| cluster.wires.cut(former, *id));
+    let replica = cluster.replica(former, TOPIC, 0).unwrap();
+    let lost = append(&replica, "lost", Acks::All).unwrap();
+    assert!(matches!(lost.ack, Ack::Wait(_)));
+    (0..5).for_each(|_| drop(append(&replica, "lost too", Acks::Leader)));
+    drop(replica);
+    cluster.kill(former);
+    cluster.wait("another leads", |c| others.contains(&c.leader(TOPIC, 0)));
+    insist(&cluster, TOPIC, 0, "next");
+    cluster.wires.mend();
+    cluster.begin(former);
+    let found: Vec<_> = cluster.agreed(TOPIC, 0).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(found, ["kept", "next"]);
+    let epochs: Vec<i32> = values(&cluster.replica(former, TOPIC, 0).unwrap())
+        .into_iter()
+        .map(|(_, epoch, _)| epoch)
+        .collect();
+    assert!(epochs[0] < epochs[1]);
+}
+
+/// A follower that was away while the leader deleted what it lacks begins anew at the leader's
+/// start.
+#[test]
+fn a_follower_behind_the_leaders_start_begins_there() {
+    let mut cluster = Cluster::start(2, &[]);
+    cluster.create(TOPIC, 1, &[1, 2], 1);
+    insist(&cluster, TOPIC, 0, "old");
+    cluster.agreed(TOPIC, 0);
+    let leader = cluster.leader(TOPIC, 0);
+    let away = 3 - leader;
+    cluster.kill(away);
+    cluster.wait("it is out", |c| c.isr(TOPIC, 0) == [leader]);
+    (0..20).for_each(|n| {
+        insist(&cluster, TOPIC, 0, &format!("v{n}"));
+    });
+    let replica = cluster.replica(leader, TOPIC, 0).unwrap();
+    assert_eq!(replica.delete_records(15).unwrap(), 15);
+    assert_eq!(replica.low_watermark().unwrap(), 15, "the other is not in service");
+    drop(replica);
+    cluster.begin(away);
+    insist(&cluster, TOPIC, 0, "new");
+    let found = cluster.agreed(TOPIC, 0);
+    assert_eq!(found.first().unwrap(), &(15, "v14".to_owned()));
+    assert_eq!(cluster.replica(away, TOPIC, 0).unwrap().log().start_offset(), 15);
+    // And hears of what is deleted while it is there.
+    let replica = cluster.replica(leader, TOPIC, 0);
+    let replica = replica.filter(|r| r.leader_epoch().is_some());
+    let replica = replica.unwrap_or_else(|| cluster.replica(away, TOPIC, 0).unwrap());
+    assert_eq!(replica.delete_records(18).unwrap(), 18);
+    match replica.wait_deleted(18).unwrap() {
+        Ack::Now => {}
+        Ack::Wait(wait) => cluster.runtime.block_on(async {
+            tokio::time::timeout(cluster::PATIENCE, wait).await.unwrap().unwrap();
+        }),
+    }
+    assert_eq!(replica.low_watermark().unwrap(), 18);
+}
+
+/// Brokers are killed and cut off while several write; what was acknowledged is there, once the
+/// trouble ends, on all replicas and in the same places.
+#[test]
+fn nothing_acknowledged_is_lost_while_brokers_come_and_go() {
+    const PARTITIONS: i32 = 4;
+    let mut cluster = Cluster::start(3, &["num.replica.fetchers=2"]);
+    cluster.create(TOPIC, PARTITIONS, &ALL, 2);
+    let stop = AtomicBool::new(false);
+    let mut acknowledged: Vec<BTreeSet<(i64, String)>> = Vec::new();
+    for round in 0..4 {
+        stop.store(false, Ordering::Release);
+        let written: Vec<_> = std::thread::scope(|scope| {
+            let (cluster, stop) = (&cluster, &stop);
+            let writers: Vec<_> = (0..PARTITIONS)
+                .map(|partition| {
+                    scope.spawn(move || {
+                        let (mut done, mut n) = (BTreeSet::new(), 0);
+                        while !stop.load(Ordering::Acquire) {
+                            let value = format!("{round}-{n}");
+                            n += 1;
+                            match cluster.produce(TOPIC, partition, &value, Acks::All) {
+                                Ok(offset) => drop(done.insert((offset, value))),
+                                Err(_) => std::thread::sleep(Duration::from_millis(2)),
+                            }
+                        }
+                        done
+                    })
+                })
+                .collect();
+            let victim = ALL[round % 3];
+            std::thread::sleep(Duration::from_millis(300));
+            cluster.wires.trouble(10, Duration::from_millis(5));
+            ALL.iter().filter(|id| **id != victim).for_each(|id| cluster.wires.cut(victim, *id));
+            std::thread::sleep(Duration::from_millis(2000));
+            cluster.wires.mend();
+            cluster.wires.trouble(0, Duration::ZERO);
+            std::thread::sleep(Duration::from_millis(300));
+            stop.store(true, Ordering::Release);
+            writers.into_iter().map(|w| w.join().unwrap()).collect()
+        });
+        acknowledged.resize_with(written.len(), BTreeSet::new);
+        acknowledged.iter_mut().zip(written).for_each(|(all, more)| all.extend(more));
+        let victim = ALL[(round + 1) % 3];
+        // Some of it is on this broker alone, and is not acknowledged.
+        cluster.kill(victim);
+        cluster.begin(victim);
+    }
+    for (partition, acknowledged) in (0..).zip(&acknowledged) {
+        insist(&cluster, TOPIC, partition, "last");
+        let found: BTreeSet<_> = cluster.agreed(TOPIC, partition).into_iter().collect();
+        let missing: Vec<_> = acknowledged.difference(&found).collect();
+        assert!(missing.is_empty(), "{} of {} lost: {missing:?}", missing.len(), found.len());
+        assert!(acknowledged.len() > 10, "only {} acknowledged", acknowledged.len());
+    }
+}
