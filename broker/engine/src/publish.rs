@@ -70,6 +70,8 @@ pub struct Publisher {
     listeners: Vec<Arc<dyn RoleListener>>,
     assignments: Option<Arc<Assignments>>,
     replication: Option<Arc<Replication>>,
+    /// The registration that metadata must name before roles are taken that others depend on.
+    awaited: Option<Uuid>,
     image: Image,
     retired: u64,
 }
@@ -109,6 +111,7 @@ impl Publisher {
             listeners: Vec::new(),
             assignments: None,
             replication: None,
+            awaited: None,
             image: Image::default(),
             retired: 0,
         }
@@ -122,6 +125,19 @@ impl Publisher {
     /// Has the partitions that this node follows fetched, by `replication`.
     pub fn replicate_with(&mut self, replication: Arc<Replication>) {
         self.replication = Some(replication);
+    }
+
+    /// Takes no part in partitions that have other replicas until metadata name this registration of
+    /// the broker. What was committed before may still call it leader of records that it has lost
+    /// since, and followers would cut theirs by its word.
+    pub fn await_registration(&mut self, incarnation: Uuid) {
+        self.awaited = Some(incarnation);
+    }
+
+    /// Whether the registration that was waited for is there with this image.
+    fn is_registered_with(&self, image: &Image) -> bool {
+        let named = image.broker(self.me).map(|broker| broker.incarnation_id);
+        self.awaited.is_some() && self.awaited == named
     }
 
     fn unfollow(&self, id: PartitionId) {
@@ -158,6 +174,10 @@ impl Publisher {
         }
         for topic in delta.deleted.values() {
             self.remove_topic(topic, &mut done);
+        }
+        if self.is_registered_with(&image) {
+            self.awaited = None;
+            self.take_roles(&image);
         }
         for (id, changed) in &delta.topics {
             let Some(topic) = image.topic(*id) else { continue };
@@ -280,7 +300,21 @@ impl Publisher {
         self.set_role(&replica, wanted);
     }
 
+    /// Takes the roles in the partitions that are here.
+    fn take_roles(&self, image: &Image) {
+        for replica in self.replicas.all() {
+            let id = replica.id();
+            let wanted = image.partition(id.topic, id.partition);
+            if let Some(wanted) = wanted.filter(|w| w.replicas.as_slice().contains(&self.me)) {
+                self.set_role(&replica, wanted);
+            }
+        }
+    }
+
     fn set_role(&self, replica: &Arc<Partition>, wanted: &ottla_metadata::Partition) {
+        if self.awaited.is_some() && wanted.replicas.as_slice().len() > 1 {
+            return;
+        }
         let led = replica.leader_epoch();
         if wanted.leader == self.me {
             let lead = Lead {

@@ -14,8 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, TOPIC, append, values};
-use ottla_engine::Ack;
-use ottla_replica::Acks;
+use ottla_engine::{
+    Ack, Fetch, FetchItem, FetchParams, Fetched, ReadAsk, ReadFrom, Reader, fetch,
+};
+use ottla_replica::{Acks, EpochCheck};
 use ottla_wire::ErrorCode;
 
 const ALL: [i32; 3] = [1, 2, 3];
@@ -211,4 +213,46 @@ fn nothing_acknowledged_is_lost_while_brokers_come_and_go() {
         assert!(missing.is_empty(), "{} of {} lost: {missing:?}", missing.len(), found.len());
         assert!(acknowledged.len() > 10, "only {} acknowledged", acknowledged.len());
     }
+}
+
+#[test]
+fn consumers_read_from_followers_what_is_committed() {
+    let cluster = Cluster::start(2, &[]);
+    cluster.create(TOPIC, 1, &[1, 2], 2);
+    insist(&cluster, TOPIC, 0, "first");
+    cluster.agreed(TOPIC, 0);
+    let leader = cluster.leader(TOPIC, 0);
+    let follower = 3 - leader;
+    let near = cluster.replica(leader, TOPIC, 0).unwrap().nearest(0, |id| id == follower);
+    assert_eq!(near, Some(follower));
+    let here = cluster.replica(follower, TOPIC, 0).unwrap();
+    let core = &cluster.nodes[&follower].server.core;
+    let begin = |offset, from| {
+        let (epoch, last_fetched_epoch) = (EpochCheck::Any, -1);
+        let ask = ReadAsk { offset, max_bytes: 1 << 20, epoch, last_fetched_epoch };
+        let params = FetchParams {
+            min_bytes: 1,
+            max_bytes: 1 << 20,
+            max_wait_ms: 60_000,
+            reader: Reader::Uncommitted,
+            follower: None,
+            from,
+        };
+        fetch(core, params, vec![FetchItem::consumer(Some(here.clone()), ask)])
+    };
+    let bytes = |found: Vec<Fetched>| found.into_iter().next().unwrap().map(|read| read.bytes());
+    match begin(0, ReadFrom::Anyone) {
+        Fetch::Ready(found) => assert!(bytes(found).unwrap() > 0),
+        Fetch::Parked(_) => panic!("there is a record"),
+    }
+    match begin(0, ReadFrom::Leader) {
+        Fetch::Ready(found) => {
+            assert_eq!(bytes(found).unwrap_err().code(), ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        Fetch::Parked(_) => panic!("it does not lead"),
+    }
+    let Fetch::Parked(parked) = begin(1, ReadFrom::Anyone) else { panic!("nothing is there yet") };
+    insist(&cluster, TOPIC, 0, "second");
+    let found = cluster.runtime.block_on(parked).unwrap();
+    assert!(bytes(found).unwrap() > 0);
 }

@@ -11,7 +11,7 @@ use ottla_wire::ErrorCode;
 use parking_lot::MutexGuard;
 use tracing::{debug, info};
 
-use super::read::{Position, ReadAsk};
+use super::read::{Position, ReadAsk, position};
 use super::{Ack, Partition, Role};
 use crate::cluster::Cluster;
 use crate::error::EngineError;
@@ -132,7 +132,7 @@ impl Partition {
         start_offset: i64,
     ) -> Result<(), EngineError> {
         let epoch = self.check_leader(ask.epoch)?;
-        if self.position(ask)? != Position::Continues {
+        if position(&self.here.load().log, ask)? != Position::Continues {
             return Ok(());
         }
         let FollowerId { broker: replica, epoch: broker_epoch } = from;

@@ -103,7 +103,7 @@ impl Partition {
             aborted: Vec::new(),
             diverging: None,
         };
-        match self.position(ask)? {
+        match position(log, ask)? {
             Position::Diverges(end) => {
                 read.diverging = Some(end);
                 return Ok(read);
@@ -139,27 +139,23 @@ pub(super) enum Position {
     Outside,
 }
 
-impl Partition {
-    /// # Errors
-    /// That the reader's epoch is later than all that this log knows.
-    pub(super) fn position(&self, ask: &ReadAsk) -> Result<Position, EngineError> {
-        let here = self.here.load();
-        let log = &here.log;
-        let (offset, start, end) = (ask.offset, log.start_offset(), log.end_offset());
-        // First of all: below the start, where logs part ways means nothing any more.
-        if offset < start {
-            return Ok(Position::Outside);
-        }
-        if ask.last_fetched_epoch >= 0 {
-            let Some(found) = log.end_of_epoch(ask.last_fetched_epoch) else {
-                return Err(LogError::OffsetOutOfRange { offset, start, end }.into());
-            };
-            if found.epoch < ask.last_fetched_epoch || found.end < offset {
-                return Ok(Position::Diverges(found));
-            }
-        }
-        Ok(if offset > end { Position::Outside } else { Position::Continues })
+/// # Errors
+/// That the reader's epoch is later than all that this log knows.
+pub(super) fn position(log: &Log, ask: &ReadAsk) -> Result<Position, LogError> {
+    let (offset, start, end) = (ask.offset, log.start_offset(), log.end_offset());
+    // First of all: below the start, where logs part ways means nothing any more.
+    if offset < start {
+        return Ok(Position::Outside);
     }
+    if ask.last_fetched_epoch >= 0 {
+        let Some(found) = log.end_of_epoch(ask.last_fetched_epoch) else {
+            return Err(LogError::OffsetOutOfRange { offset, start, end });
+        };
+        if found.epoch < ask.last_fetched_epoch || found.end < offset {
+            return Ok(Position::Diverges(found));
+        }
+    }
+    Ok(if offset > end { Position::Outside } else { Position::Continues })
 }
 
 fn bound(log: &Log, reader: Reader) -> i64 {

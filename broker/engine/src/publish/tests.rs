@@ -444,3 +444,28 @@ fn offsets_are_found_by_time() {
     assert_eq!(partition.delete_records(8).unwrap(), 8);
     assert_eq!(find(OffsetQuery::Latest(Reader::Committed)), Some((8, -1)));
 }
+
+#[test]
+fn roles_that_others_depend_on_wait_for_the_registration() {
+    use ottla_wire::schema::metadata::RegisterBrokerRecord;
+    let mut rig = Rig::new();
+    let (before, now) = (Uuid::from_u128(0xB0), Uuid::from_u128(0xB1));
+    rig.publisher.await_registration(now);
+    let register = |incarnation_id| {
+        let broker_epoch = 7;
+        let record = RegisterBrokerRecord { broker_id: 1, incarnation_id, broker_epoch, ..Default::default() };
+        MetadataRecord::from(record)
+    };
+    rig.publish(&[register(before)]);
+    let mut records = topic(2);
+    if let MetadataRecord::Partition(record) = &mut records[1] {
+        (record.replicas, record.isr) = (vec![1, 2], vec![1, 2]);
+        record.directories = vec![Uuid::UNASSIGNED_DIRECTORY; 2];
+    }
+    rig.publish(&records);
+    assert_eq!(rig.get(0).unwrap().leader_epoch(), None);
+    assert_eq!(rig.get(1).unwrap().leader_epoch(), Some(3), "nobody else depends on it");
+    rig.publish(&[register(now)]);
+    assert_eq!(rig.get(0).unwrap().leader_epoch(), Some(3));
+    assert_eq!(*rig.heard.0.lock(), ["a-1 leads 3", "a-0 leads 3"]);
+}

@@ -100,7 +100,6 @@ impl Fetcher {
         loop {
             self.take_changes().await;
             if self.is_over() {
-                self.shared.start.peers.close(self.lane);
                 debug!(lane = ?self.lane, "a fetcher ends");
                 return;
             }
@@ -128,8 +127,9 @@ impl Fetcher {
         if !idle {
             return false;
         }
-        // Answers under way are for nobody any more.
-        self.underway.clear();
+        // Before it ends: another one may begin on the lane as soon as it has.
+        self.shared.start.peers.close(self.lane);
+        self.begin_anew();
         self.shared.end(self.lane, &self.inbox)
     }
 

@@ -11,8 +11,8 @@ use ottla_config::{BrokerConfig, NoSurroundings, parse};
 use ottla_controller::{Command, Reply, Settings};
 use ottla_engine::{
     Ack, AppendHow, ControllerHandle, ControllerStart, Core, EngineError, FetchSessions, Lifecycle,
-    LogDir, LogDirs, Partition, PartitionId, Publisher, Replicas, Replication, ReplicationStart,
-    Stage, SystemClock, keep_in_sync,
+    LogDir, LogDirs, Pace, Partition, PartitionId, Publisher, Replicas, Replication,
+    ReplicationStart, SystemClock, keep_in_sync,
 };
 use ottla_log::cache::FileCache;
 use ottla_log::dir::LogDir as Files;
@@ -169,8 +169,9 @@ impl Cluster {
         let handle = self.controller.clone();
         let _inside = runtime.enter();
         let registration = registration(id, dir_id);
-        let interval = Duration::from_millis(300);
-        let life = Lifecycle::start(handle, registration, interval, applied, dirs.clone());
+        let incarnation = registration.incarnation_id;
+        let pace = Pace { interval: Duration::from_millis(300), registration: PATIENCE };
+        let life = Lifecycle::start(handle, registration, pace, applied, dirs.clone());
         let epoch = Arc::clone(&life);
         let replication = Replication::new(ReplicationStart {
             me: id,
@@ -193,6 +194,7 @@ impl Cluster {
             image: Mutex::default(),
         });
         let mut publisher = Publisher::new(core, replicas, dirs, config);
+        publisher.await_registration(incarnation);
         publisher.replicate_with(Arc::clone(&replication));
         let (stop, mut stopped) = watch::channel(false);
         let mut updates = self.quorum.updates();
@@ -200,24 +202,7 @@ impl Cluster {
         let publishing = std::thread::spawn(move || {
             let _failures = failures;
             control.block_on(async {
-                // Roles are taken only with metadata that have this process's registration: before,
-                // they may still name it the leader of what it has lost.
-                let mut stage = life.stage();
-                let known = async {
-                    let _ = stage.wait_for(|stage| *stage >= Stage::Fenced).await;
-                    loop {
-                        let Ok(update) = updates.next().await else { return None };
-                        let registered = update.image.broker(id).map(|b| b.epoch);
-                        if registered == Some(life.epoch()) {
-                            return Some(update.image);
-                        }
-                    }
-                };
-                let first = tokio::select! {
-                    first = known => first,
-                    _ = stopped.wait_for(|stop| *stop) => None,
-                };
-                let Some(first) = first else { return };
+                let first = updates.image();
                 *theirs.image.lock() = first.clone();
                 publisher.load(first.clone());
                 applied_sender.send_replace(first.provenance().offset);
