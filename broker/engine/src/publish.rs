@@ -186,6 +186,9 @@ impl Publisher {
                 self.adapt(&image, topic, partition, &mut settings, &mut done);
             }
         }
+        if !delta.brokers.is_empty() {
+            self.core.cluster().watched().iter().for_each(Partition::reconsider);
+        }
         self.image = image;
         for resource in &delta.configs {
             if resource.kind == ResourceType::Topic {

@@ -14,9 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, TOPIC, append, values};
-use ottla_engine::{
-    Ack, Fetch, FetchItem, FetchParams, Fetched, ReadAsk, ReadFrom, Reader, fetch,
-};
+use ottla_engine::{Ack, Fetch, FetchItem, FetchParams, Fetched, ReadAsk, ReadFrom, Reader, fetch};
 use ottla_replica::{Acks, EpochCheck};
 use ottla_wire::ErrorCode;
 

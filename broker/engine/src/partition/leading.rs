@@ -186,21 +186,31 @@ impl Partition {
         }
     }
 
-    /// Looks whether the high watermark or the low one moves because time went on, or brokers left
-    /// service.
-    pub(crate) fn reconsider(&self) {
+    /// Looks what may change because time went on, or brokers came into service or left it: the high
+    /// watermark, and who may join those in sync.
+    pub(crate) fn reconsider(self: &Arc<Self>) {
+        let cluster = self.core.cluster();
         let mut role = self.role.lock();
         let Role::Leader(leading) = &mut *role else { return };
-        let moved = leading.leader.reconsider(&**self.core.cluster());
+        let moved = leading.leader.reconsider(&**cluster);
+        let proposal = leading.leader.propose_any_join(&**cluster);
         self.settle(role, moved, News::Committed);
+        if let Some(proposal) = proposal {
+            cluster.changes().propose(self, proposal);
+        }
     }
 
     /// Takes in what the controller said to a proposal.
-    pub(crate) fn isr_answered(&self, proposal: &IsrProposal, answer: IsrAnswer) {
+    pub(crate) fn isr_answered(self: &Arc<Self>, proposal: &IsrProposal, answer: IsrAnswer) {
+        let cluster = self.core.cluster();
         let mut role = self.role.lock();
         let Role::Leader(leading) = &mut *role else { return };
-        let moved = leading.leader.isr_answered(proposal, answer, &**self.core.cluster());
+        let moved = leading.leader.isr_answered(proposal, answer, &**cluster);
+        let next = leading.leader.propose_any_join(&**cluster);
         self.settle(role, moved, News::Committed);
+        if let Some(next) = next {
+            cluster.changes().propose(self, next);
+        }
     }
 
     /// Resolves when all replicas on brokers in service have deleted what lies below `offset`.

@@ -453,7 +453,12 @@ fn roles_that_others_depend_on_wait_for_the_registration() {
     rig.publisher.await_registration(now);
     let register = |incarnation_id| {
         let broker_epoch = 7;
-        let record = RegisterBrokerRecord { broker_id: 1, incarnation_id, broker_epoch, ..Default::default() };
+        let record = RegisterBrokerRecord {
+            broker_id: 1,
+            incarnation_id,
+            broker_epoch,
+            ..Default::default()
+        };
         MetadataRecord::from(record)
     };
     rig.publish(&[register(before)]);

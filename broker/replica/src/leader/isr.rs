@@ -101,6 +101,16 @@ impl Leader {
         Some(self.proposal(&wanted))
     }
 
+    /// Proposes that one of those joins that may, if there is any and nothing else is under way: as
+    /// when brokers come into service, or another change has come about.
+    pub fn propose_any_join(&mut self, world: &dyn World) -> Option<IsrProposal> {
+        if self.isr.len() > self.followers.len() {
+            return None;
+        }
+        let may = self.followers.keys().copied().find(|id| self.may_join(*id, world))?;
+        self.propose_join(may, world)
+    }
+
     /// Proposes that those leave which have not been caught up for longer than they may lag, if
     /// there are any and nothing else is under way.
     pub fn propose_leave(&mut self, world: &dyn World) -> Option<IsrProposal> {

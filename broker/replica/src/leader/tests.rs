@@ -117,6 +117,24 @@ fn one_that_is_to_join_counts_for_the_high_watermark_until_refused() {
 }
 
 #[test]
+fn those_that_may_join_do_so_one_after_another() {
+    let mut leader = leader(&[1, 2, 3], &[1], 1);
+    let fenced = StillWorld { brokers: ActiveBrokers::new([(1, 11)]), ..at(1001) };
+    for id in [2, 3] {
+        leader.fetched(&fetch(id, 10), &fenced).unwrap();
+    }
+    assert_eq!(leader.propose_any_join(&fenced), None);
+    let first = leader.propose_any_join(&at(1002)).unwrap();
+    assert_eq!(first.isr, [(1, -1), (2, 22)]);
+    assert_eq!(leader.propose_any_join(&at(1002)), None, "one change at a time");
+    leader.isr_answered(&first, committed(9, &[1, 2]), &at(1003));
+    let second = leader.propose_any_join(&at(1003)).unwrap();
+    assert_eq!(second.isr, [(1, -1), (2, 22), (3, 33)]);
+    leader.isr_answered(&second, committed(10, &[1, 2, 3]), &at(1003));
+    assert_eq!(leader.propose_any_join(&at(1004)), None);
+}
+
+#[test]
 fn the_high_watermark_waits_for_one_that_has_all_but_joined() {
     let mut leader = leader(&[1, 2], &[1], 1);
     assert_eq!(leader.high_watermark(), 10);
