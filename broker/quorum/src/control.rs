@@ -215,7 +215,7 @@ fn previous(next: i64) -> Option<u64> {
     u64::try_from(next).ok()?.checked_sub(1)
 }
 
-fn to_wire(key: NodeKey, member: &Member) -> VotersVoter {
+pub(crate) fn to_wire(key: NodeKey, member: &Member) -> VotersVoter {
     let endpoints = member.endpoints.iter().map(|e| WireEndpoint {
         name: e.name.clone(),
         host: e.host.clone(),
@@ -232,7 +232,7 @@ fn to_wire(key: NodeKey, member: &Member) -> VotersVoter {
     }
 }
 
-fn from_wire(voter: &VotersVoter) -> (NodeKey, Member) {
+pub(crate) fn from_wire(voter: &VotersVoter) -> (NodeKey, Member) {
     let endpoints = voter.endpoints.iter().map(|e| Endpoint {
         name: e.name.clone(),
         host: e.host.clone(),

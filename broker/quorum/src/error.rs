@@ -89,9 +89,29 @@ pub enum QuorumError {
     /// The node's directories were never formatted for a quorum, and the configuration names none.
     #[error("{0}")]
     NoVoters(String),
-    /// A change of members that cannot be made now.
+    /// A change of members that cannot be made.
     #[error("{0}")]
     Membership(String),
+    /// A change of members that cannot be made yet: another one is under way, or a new voter is behind.
+    #[error("{0}")]
+    Busy(String),
+    /// A node that is to become a voter is one, or another one has its id.
+    #[error("node {} has a vote already, with directory {}", .0.id, .0.directory)]
+    DuplicateVoter(NodeKey),
+    /// A node whose vote is to be changed or taken has none.
+    #[error("node {} with directory {} has no vote", .0.id, .0.directory)]
+    VoterNotFound(NodeKey),
+    /// Another member was asked, and refused.
+    #[error("{text}")]
+    Told {
+        /// Why, as a code.
+        code: ErrorCode,
+        /// Why, as a text.
+        text: String,
+    },
+    /// This node's metadata log contradicts the leader's, or the leader will have nothing to do with it.
+    #[error("{0}")]
+    Contradiction(String),
 }
 
 /// What a person should do about a damaged directory.
@@ -127,6 +147,11 @@ impl QuorumError {
             | Self::NoSnapshot { .. }
             | Self::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
             Self::NoVoters(_) | Self::Membership(_) => ErrorCode::INVALID_REQUEST,
+            Self::Busy(_) => ErrorCode::REQUEST_TIMED_OUT,
+            Self::DuplicateVoter(_) => ErrorCode::DUPLICATE_VOTER,
+            Self::VoterNotFound(_) => ErrorCode::VOTER_NOT_FOUND,
+            Self::Told { code, .. } => *code,
+            Self::Contradiction(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         }
     }
 }

@@ -7,6 +7,9 @@
 //! Invariant: an append is reported only when it is on the disk, a vote before it is answered; entries follow each other
 //! without a gap; and an image is published before whoever proposed a change is told of its commit.
 //!
+//! Voters and controllers that stand by are members ([`RaftQuorum`]), and speak with each other through a [`Transport`];
+//! brokers are none ([`ObserverQuorum`]), and [`pull`] what is committed.
+//!
 //! Start reading at [`Quorum`], the trait the rest of the broker sees, then [`RaftQuorum`], then `store`. What a node's
 //! directories hold before its first start is written by [`format`](mod@format) and checked by [`directories`].
 
@@ -18,24 +21,33 @@ mod error;
 pub mod format;
 pub mod meta_properties;
 pub mod network;
+mod observer;
+mod peers;
+pub mod pull;
 mod quorum;
 mod quorum_state;
 mod raft_quorum;
+mod rpc;
 pub mod snapshot;
 mod state_machine;
 mod store;
+mod transport;
 mod types;
 mod updates;
 mod voter;
 
 pub use date::text as date_text;
 pub use error::{QuorumError, VoterError};
+pub use observer::{ObserverOptions, ObserverQuorum};
 pub use quorum::{
     BoxFuture, Committed, Description, Leadership, Proposal, Quorum, Replica, Role, VoterChange,
 };
+pub use raft_quorum::greet::AutoJoin;
 pub use raft_quorum::{Options, RaftQuorum};
-pub use state_machine::{SnapshotPolicy, SnapshotSource};
+pub use rpc::MAX_MESSAGE_BYTES;
+pub use state_machine::{Received, SnapshotPolicy, SnapshotSource};
 pub use store::Retention;
+pub use transport::{Transport, TransportError};
 pub use types::{Entry, MetadataBatch, TypeConfig};
 pub use updates::{Ended, Update, Updates};
 pub use voter::{Endpoint, InitialController, KraftVersions, Member, NodeKey, Voter};

@@ -1,7 +1,9 @@
 //! The door to the other members of the quorum.
 //!
-//! What goes through it is ours alone: it is the one wire of the broker that Kafka's nodes do not speak. A quorum is
-//! started with any [`RaftNetworkFactory`]; [`Alone`] is the one of a node that is the only member.
+//! What goes through it is ours alone: it is the one wire of the broker that Kafka's nodes do not speak. `Network` sends it
+//! over a [`Transport`](crate::Transport); [`Alone`] is the network of a node that is the only member.
+
+mod members;
 
 use std::future::Future;
 
@@ -15,6 +17,8 @@ use openraft::{AnyError, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use crate::state_machine::{RaftSnapshot, SnapshotSource};
 use crate::types::{TypeConfig, Vote};
 use crate::voter::{Member, NodeKey};
+
+pub(crate) use members::Network;
 
 /// The network of a quorum with one member: nobody can be reached.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,6 +11,7 @@ use ottla_wire::schema::metadata::MetadataRecord;
 use tokio::sync::watch;
 
 use crate::error::QuorumError;
+use crate::pull::LeaderHint;
 use crate::updates::Updates;
 use crate::voter::{Member, NodeKey, Voter};
 
@@ -44,6 +45,16 @@ pub trait Quorum: Debug + Send + Sync + 'static {
 
     /// Who leads, and every change of it.
     fn leadership(&self) -> watch::Receiver<Leadership>;
+
+    /// Who leads and where it listens, as far as this node knows.
+    fn leader_hint(&self) -> Option<LeaderHint> {
+        let Leadership { epoch, leader, .. } = *self.leadership().borrow();
+        let leader = leader?;
+        let voters = self.describe().voters;
+        let known = voters.into_iter().find(|voter| voter.key == leader);
+        let endpoints = known.map(|voter| voter.member.endpoints).unwrap_or_default();
+        Some(LeaderHint { id: leader.id, epoch, endpoints })
+    }
 
     /// The offset the next batch of the log would have, appended or not yet durable. Proposals in line are not
     /// counted.
@@ -137,7 +148,7 @@ pub struct Description {
     pub high_watermark: i64,
     /// The voters.
     pub voters: Vec<Replica>,
-    /// Members without a vote. Brokers are no members: they pull.
+    /// Members without a vote; and, at the leader, the nodes that pull.
     pub observers: Vec<Replica>,
 }
 
@@ -152,6 +163,8 @@ pub struct Replica {
     pub log_end_offset: Option<i64>,
     /// Milliseconds since the leader last heard of it; known to the leader only.
     pub last_heard_ms_ago: Option<u64>,
+    /// Milliseconds since it had all that was committed then; known to the leader only.
+    pub caught_up_ms_ago: Option<u64>,
 }
 
 /// A change of the voters.
@@ -159,6 +172,8 @@ pub struct Replica {
 pub enum VoterChange {
     /// A new voter.
     Add(Voter),
-    /// One that goes.
+    /// One that goes. It may be the leader itself, which hands over first.
     Remove(NodeKey),
+    /// A voter that is elsewhere now, or supports other levels.
+    Update(Voter),
 }

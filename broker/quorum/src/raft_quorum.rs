@@ -1,6 +1,11 @@
 //! The quorum as openraft makes it.
 
 mod caught_up;
+pub(crate) mod desk;
+pub(crate) mod greet;
+mod members;
+mod serve;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod watch_leader;
@@ -11,16 +16,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, RaftError};
+use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader};
 use openraft::impls::ProgressResponder;
 use openraft::network::NetSnapshot;
-use openraft::{
-    ChangeMembers, Config, Instant, Raft, RaftNetworkFactory, SnapshotPolicy as Policy,
-};
+use openraft::{Config, Instant, Raft, RaftNetworkFactory, SnapshotPolicy as Policy};
 use ottla_log::Log;
 use ottla_log::disk::Disk;
 use ottla_metadata::{Image, MetadataVersion, record_version};
+use ottla_wire::Uuid;
 use ottla_wire::schema::metadata::MetadataRecord;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -28,14 +33,23 @@ use tokio::task::JoinHandle;
 use crate::Clock;
 use crate::batch;
 use crate::error::QuorumError;
+use crate::network::Network;
+use crate::peers::Peers;
+use crate::pull::LeaderHint;
 use crate::quorum::{
     BoxFuture, Committed, Description, Leadership, Proposal, Quorum, Replica, VoterChange,
 };
 use crate::state_machine::{Signals, SnapshotPolicy, SnapshotSource, StateMachine};
 use crate::store::{LogStore, Opened, Retention, Store, StoreOptions};
+use crate::transport::Transport;
 use crate::types::{LogId, Membership, StoredMembership, TypeConfig};
 use crate::updates::Updates;
-use crate::voter::{Member, NodeKey, Voter};
+use crate::voter::{Endpoint, Member, NodeKey, Voter};
+use desk::{Desk, Inbox};
+use greet::{AutoJoin, Greeter};
+use members::Changer;
+use serve::Observers;
+use standing::{Standing, Standings};
 
 /// [`Options::kept_entries`], where nothing else is said.
 const KEPT_ENTRIES: u64 = 1000;
@@ -51,13 +65,22 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
 pub struct Options {
     /// `node.id`, and the id of the metadata log directory.
     pub node: NodeKey,
+    /// The cluster the node's directories belong to.
+    pub cluster_id: String,
+    /// Where this node's controller listeners are, for the others.
+    pub member: Member,
     /// The disk.
     pub disk: Arc<dyn Disk>,
     /// `metadata.log.dir`, or the first of `log.dirs`.
     pub metadata_dir: PathBuf,
     /// `controller.quorum.voters`, for directories that were formatted without voters. Used only while the log names
-    /// none.
+    /// none. Nobody knows the directory ids of others there: a quorum of several such voters knows its members by
+    /// their node ids alone, as Kafka's does.
     pub initial_voters: Vec<Voter>,
+    /// `controller.quorum.bootstrap.servers`: where to ask while no leader is known.
+    pub bootstrap: Vec<Endpoint>,
+    /// `controller.quorum.auto.join.enable`.
+    pub auto_join: AutoJoin,
     /// When snapshots are written.
     pub snapshots: SnapshotPolicy,
     /// How long snapshots and log are kept.
@@ -66,7 +89,7 @@ pub struct Options {
     pub segment_bytes: u32,
     /// `metadata.log.segment.ms`.
     pub segment_ms: i64,
-    /// `controller.quorum.election.timeout.ms`: how long without a leader before a voter stands for election.
+    /// `controller.quorum.election.timeout.ms`: about how long a leader may be silent before a voter stands for election.
     pub election_timeout_ms: u64,
     /// Entries kept in reach of slow followers behind the newest snapshot.
     pub kept_entries: u64,
@@ -80,9 +103,13 @@ impl Options {
     pub fn new(node: NodeKey, disk: Arc<dyn Disk>, metadata_dir: PathBuf, clock: Clock) -> Self {
         Self {
             node,
+            cluster_id: String::new(),
+            member: Member::default(),
             disk,
             metadata_dir,
             initial_voters: Vec::new(),
+            bootstrap: Vec::new(),
+            auto_join: AutoJoin::default(),
             snapshots: SnapshotPolicy::default(),
             retention: Retention::default(),
             segment_bytes: 1 << 30,
@@ -99,14 +126,17 @@ pub(crate) type Node = Raft<TypeConfig, StateMachine>;
 /// One node's part in the quorum.
 pub struct RaftQuorum {
     node: NodeKey,
+    cluster_id: String,
     raft: Node,
     store: Arc<Store>,
     signals: Arc<Signals>,
     leadership: watch::Receiver<Leadership>,
     /// The last entry of the log when the node started.
     at_start: Option<LogId>,
-    /// One change of members at a time: two at once could leave a joint configuration behind.
-    changing: Mutex<()>,
+    changer: Changer,
+    /// What answers other members; none where there is no way to them.
+    desk: Option<Arc<Desk>>,
+    observers: Observers,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -117,8 +147,27 @@ impl fmt::Debug for RaftQuorum {
 }
 
 impl RaftQuorum {
-    /// Opens what is on disk and takes part. A node that is the only voter leads within milliseconds; wait for
-    /// [`Role::Leader`](crate::Role::Leader) on [`Quorum::leadership`].
+    /// Opens what is on disk and takes part, with other members to be reached through a transport. A controller that is
+    /// no voter stands by: it becomes a member without a vote, and has the metadata as the voters have them.
+    ///
+    /// What the others send must reach [`receive`](Self::receive) from the moment this returns.
+    ///
+    /// # Errors
+    /// When the disk fails or holds what cannot be true.
+    pub async fn join(
+        options: Options,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, QuorumError> {
+        let opened = OpenNode::open(options).await?;
+        let Options { node, cluster_id, .. } = &opened.options;
+        let directory = node.directory;
+        let peers = Arc::new(Peers::new(transport, opened.key, directory, cluster_id.clone()));
+        let network = Network(peers.clone());
+        Self::run(opened, network, Some(peers)).await
+    }
+
+    /// Opens what is on disk and takes part, over a network of openraft's. A node that is the only voter leads within
+    /// milliseconds; wait for [`Role::Leader`](crate::Role::Leader) on [`Quorum::leadership`].
     ///
     /// # Errors
     /// When the disk fails or holds what cannot be true.
@@ -127,24 +176,22 @@ impl RaftQuorum {
         N: RaftNetworkFactory<TypeConfig>,
         N::Network: NetSnapshot<TypeConfig, SnapshotData = SnapshotSource>,
     {
-        let store_options = StoreOptions {
-            node: options.node,
-            disk: options.disk.clone(),
-            metadata_dir: options.metadata_dir.clone(),
-            segment_bytes: options.segment_bytes,
-            segment_ms: options.segment_ms,
-            retention: options.retention,
-            clock: options.clock,
-        };
-        let opened = tokio::task::spawn_blocking(move || Store::open(store_options)).await;
-        let Opened { store, formatted_voters } = opened.map_err(|e| stopped(&e))??;
+        Self::run(OpenNode::open(options).await?, network, None).await
+    }
+
+    async fn run<N>(
+        opened: OpenNode,
+        network: N,
+        peers: Option<Arc<Peers>>,
+    ) -> Result<Self, QuorumError>
+    where
+        N: RaftNetworkFactory<TypeConfig>,
+        N::Network: NetSnapshot<TypeConfig, SnapshotData = SnapshotSource>,
+    {
+        let OpenNode { options, key: node, store, initial, fresh } = opened;
         let signals = Signals::new();
-        let voters =
-            if formatted_voters.is_empty() { options.initial_voters } else { formatted_voters };
-        let initial: BTreeMap<_, _> = voters.into_iter().map(|v| (v.key, v.member)).collect();
-        let fallback = StoredMembership::new(None, Membership::from(initial.clone()));
-        let fresh = store.is_empty();
         let at_start = store.last();
+        let fallback = StoredMembership::new(None, Membership::from(initial.clone()));
         let state_machine = StateMachine::new(
             store.clone(),
             if fresh { StoredMembership::default() } else { fallback },
@@ -153,23 +200,105 @@ impl RaftQuorum {
             options.clock,
         );
         let config = Arc::new(config(options.election_timeout_ms, options.kept_entries)?);
-        let raft = Raft::new(options.node, config, network, LogStore(store.clone()), state_machine);
+        let raft = Raft::new(node, config, network, LogStore(store.clone()), state_machine);
         let raft: Node = raft.await.map_err(|e| QuorumError::Stopped(reason(&signals, &e)))?;
         let patience = Duration::from_millis(CUT_OFF_AFTER * options.election_timeout_ms);
         let (leadership, tasks) =
             watch_leader::start(&raft, &signals, options.snapshots, options.clock, patience);
-        let quorum = Self {
-            node: options.node,
+        let changer = Changer {
+            node,
+            raft: raft.clone(),
+            leadership: leadership.clone(),
+            peers: peers.clone(),
+            changing: Arc::new(Mutex::new(())),
+        };
+        let mut quorum = Self {
+            node,
+            cluster_id: options.cluster_id.clone(),
             raft,
             store,
             signals,
             leadership,
             at_start,
-            changing: Mutex::new(()),
+            changer,
+            desk: None,
+            observers: Observers::default(),
             tasks: std::sync::Mutex::new(tasks),
         };
-        quorum.begin(fresh, initial).await?;
+        match peers {
+            Some(peers) => quorum.meet(peers, options, fresh, initial).await?,
+            None => quorum.begin(fresh, initial).await?,
+        }
         Ok(quorum)
+    }
+
+    /// Begins with others around.
+    async fn meet(
+        &mut self,
+        peers: Arc<Peers>,
+        options: Options,
+        fresh: bool,
+        initial: BTreeMap<NodeKey, Member>,
+    ) -> Result<(), QuorumError> {
+        // One that has voted, and whose log is gone, must find the others, too.
+        let voted = self.store.election().is_some_and(|vote| vote.epoch > 0);
+        let is_first = initial.contains_key(&self.node);
+        let blank = fresh && if is_first { initial.len() > 1 } else { voted };
+        let standings = Arc::new(Standings::open(self.store.clone(), blank)?);
+        if standings.now() == Standing::CatchingUp {
+            self.raft.runtime_config().elect(false);
+        }
+        let desk = Desk {
+            node: self.node,
+            raft: self.raft.clone(),
+            store: self.store.clone(),
+            peers: peers.clone(),
+            standings: standings.clone(),
+            changer: self.changer.clone(),
+            member: options.member.clone(),
+            inbox: Inbox::default(),
+        };
+        self.desk = Some(Arc::new(desk));
+        let greeter = Greeter {
+            node: self.node,
+            member: options.member,
+            raft: self.raft.clone(),
+            store: self.store.clone(),
+            peers,
+            standings,
+            changer: self.changer.clone(),
+            leadership: self.leadership.clone(),
+            initial: initial.clone(),
+            voted,
+            bootstrap: options.bootstrap,
+            auto_join: options.auto_join,
+        };
+        if !blank {
+            self.begin(fresh, initial).await?;
+        }
+        let task = tokio::spawn(greeter.run());
+        self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(task);
+        Ok(())
+    }
+
+    /// Does what another member asks for, and gives what is to be sent back. A request that must not be heard, as one of
+    /// another cluster, is answered, too.
+    ///
+    /// # Errors
+    /// When this node was started without a transport.
+    pub fn receive(
+        &self,
+        request: bytes::Bytes,
+    ) -> BoxFuture<'_, Result<bytes::Bytes, QuorumError>> {
+        Box::pin(async move {
+            match &self.desk {
+                Some(desk) => desk.receive(request).await,
+                None => {
+                    let why = "this node was started as the only member of its quorum";
+                    Err(QuorumError::Stopped(why.to_owned()))
+                }
+            }
+        })
     }
 
     /// Writes the first membership of a new log, and stands for election at once when no one else could.
@@ -200,12 +329,6 @@ impl RaftQuorum {
             self.raft.trigger().elect(false).await.map_err(|e| stopped(&e))?;
         }
         Ok(())
-    }
-
-    /// The voters by the log, which is ahead of what openraft publishes about itself.
-    fn voters(&self) -> BTreeSet<NodeKey> {
-        let logged: BTreeSet<_> = self.store.membership().voter_ids().collect();
-        if logged.is_empty() { self.raft.voter_ids().collect() } else { logged }
     }
 
     /// Resolves when this node takes part no more, because its disk failed or it was shut down, with the reason. Nothing
@@ -248,7 +371,7 @@ impl RaftQuorum {
             })
             .collect();
         let batch = batch::encode(&records, self.store.now_ms())?;
-        let (responder, answer) = ProgressResponder::complete_only();
+        let (responder, mut answer) = ProgressResponder::complete_only();
         let leader = crate::types::CommittedLeaderId::new(epoch);
         self.raft
             .write(batch)
@@ -256,8 +379,19 @@ impl RaftQuorum {
             .responder(responder)
             .await
             .map_err(|e| fatal(&e))?;
+        // A leader that has not heard of the others lately refuses what it is given, and soon after takes it again: the
+        // next batch must not be handed over before this one has its place, or is known to have none.
+        self.raft.with_raft_state(|_| ()).await.map_err(|e| fatal(&e))?;
+        let early = (&mut answer).now_or_never();
+        if let Some(Ok(Err(e))) = &early {
+            return Err(refused(e));
+        }
         Ok(Proposal(Box::pin(async move {
-            match answer.await {
+            let answered = match early {
+                Some(answered) => answered,
+                None => answer.await,
+            };
+            match answered {
                 Ok(Ok(done)) => {
                     Ok(Committed { offset: done.data.offset, epoch: done.log_id.leader_id.term })
                 }
@@ -267,57 +401,6 @@ impl RaftQuorum {
                 }
             }
         })))
-    }
-
-    async fn change(&self, change: VoterChange) -> Result<(), QuorumError> {
-        let Ok(_one) = self.changing.try_lock() else {
-            return Err(QuorumError::Membership(
-                "another change of the voters is under way".into(),
-            ));
-        };
-        match change {
-            VoterChange::Add(voter) => {
-                let Voter { key, member } = voter;
-                if self.voters().iter().any(|v| v.id == key.id) {
-                    let id = key.id;
-                    return Err(QuorumError::Membership(format!("node {id} is a voter already")));
-                }
-                self.raft.add_learner(key, member, true).await.map_err(|e| write_error(&e))?;
-                let add = ChangeMembers::AddVoterIds(BTreeSet::from([key]));
-                self.raft.change_membership(add, true).await.map_err(|e| write_error(&e))?;
-            }
-            VoterChange::Remove(key) => {
-                if !self.voters().contains(&key) {
-                    return Err(QuorumError::Membership(format!("{key} is no voter")));
-                }
-                if key == self.node {
-                    let why = "the leader cannot remove itself: hand leadership over first";
-                    return Err(QuorumError::Membership(why.into()));
-                }
-                let remove = ChangeMembers::RemoveVoters(BTreeSet::from([key]));
-                self.raft.change_membership(remove, false).await.map_err(|e| write_error(&e))?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn hand_over(&self, to: Option<NodeKey>) -> Result<(), QuorumError> {
-        let to = match to {
-            Some(to) => to,
-            None => self.best_successor().ok_or_else(|| {
-                QuorumError::Membership("there is no other voter to lead".to_owned())
-            })?,
-        };
-        self.raft.trigger().transfer_leader(to).await.map_err(|e| fatal(&e))
-    }
-
-    /// The other voter whose log is longest.
-    fn best_successor(&self) -> Option<NodeKey> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let others = self.raft.voter_ids().filter(|v| *v != self.node);
-        others
-            .max_by_key(|v| metrics.replication.as_ref().and_then(|r| r.get(v).cloned().flatten()))
     }
 
     async fn write_snapshot(&self) -> Result<PathBuf, QuorumError> {
@@ -346,13 +429,65 @@ impl RaftQuorum {
     }
 }
 
+/// What a node has on disk, and who it is by that.
+struct OpenNode {
+    options: Options,
+    /// The node as the quorum knows it.
+    key: NodeKey,
+    store: Arc<Store>,
+    /// The voters a new quorum begins with.
+    initial: BTreeMap<NodeKey, Member>,
+    /// Whether the log is empty.
+    fresh: bool,
+}
+
+impl OpenNode {
+    async fn open(mut options: Options) -> Result<Self, QuorumError> {
+        let store_options = StoreOptions {
+            node: options.node,
+            disk: options.disk.clone(),
+            metadata_dir: options.metadata_dir.clone(),
+            segment_bytes: options.segment_bytes,
+            segment_ms: options.segment_ms,
+            retention: options.retention,
+            clock: options.clock,
+        };
+        let opened = tokio::task::spawn_blocking(move || Store::open(store_options)).await;
+        let Opened { store, formatted_voters } = opened.map_err(|e| stopped(&e))??;
+        let configured = std::mem::take(&mut options.initial_voters);
+        let voters = if formatted_voters.is_empty() { by_id(configured) } else { formatted_voters };
+        let initial: BTreeMap<_, _> = voters.into_iter().map(|v| (v.key, v.member)).collect();
+        // A quorum that knows its members by their node ids has them without directories.
+        let (full, bare) = (options.node, NodeKey::new(options.node.id, Uuid::ZERO));
+        let logged = store.membership();
+        let is_bare = if store.is_empty() || logged.nodes().next().is_none() {
+            initial.contains_key(&bare) && !initial.contains_key(&full)
+        } else {
+            logged.get_node(&bare).is_some() && logged.get_node(&full).is_none()
+        };
+        let key = if is_bare { bare } else { full };
+        let fresh = store.is_empty();
+        Ok(Self { options, key, store, initial, fresh })
+    }
+}
+
+/// Several voters of which some directory is unknown are known by their node ids.
+fn by_id(mut voters: Vec<Voter>) -> Vec<Voter> {
+    if voters.len() > 1 && voters.iter().any(|v| v.key.directory == Uuid::ZERO) {
+        voters.iter_mut().for_each(|v| v.key.directory = Uuid::ZERO);
+    }
+    voters
+}
+
 fn config(election_timeout_ms: u64, kept_entries: u64) -> Result<Config, QuorumError> {
-    let least = election_timeout_ms.max(10);
+    // A follower waits for the leader's lease, which is the longest timeout, and then for one of its own. The shortest
+    // one bounds how long a vote may take, which has to be flushed on both sides.
+    let tenth = (election_timeout_ms / 10).max(2);
     let config = Config {
         cluster_name: "ottla".to_owned(),
-        election_timeout_min: least,
-        election_timeout_max: least * 2,
-        heartbeat_interval: (least / 4).max(2),
+        election_timeout_min: tenth * 5,
+        election_timeout_max: tenth * 6,
+        heartbeat_interval: tenth,
         install_snapshot_timeout: 60_000,
         snapshot_policy: Policy::Never,
         max_in_snapshot_log_to_keep: kept_entries,
@@ -389,13 +524,6 @@ fn refused(e: &ClientWriteError<TypeConfig>) -> QuorumError {
     }
 }
 
-fn write_error(e: &RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> QuorumError {
-    match e {
-        RaftError::APIError(e) => refused(e),
-        RaftError::Fatal(e) => fatal(e),
-    }
-}
-
 impl Quorum for RaftQuorum {
     fn propose(
         &self,
@@ -421,6 +549,10 @@ impl Quorum for RaftQuorum {
         self.leadership.clone()
     }
 
+    fn leader_hint(&self) -> Option<LeaderHint> {
+        self.hint()
+    }
+
     fn end_offset(&self) -> i64 {
         self.store.log().end_offset()
     }
@@ -438,6 +570,11 @@ impl Quorum for RaftQuorum {
             let own = key == self.node;
             let matched = metrics.replication.as_ref().and_then(|r| r.get(&key).copied().flatten());
             let heard = metrics.heartbeat.as_ref().and_then(|h| h.get(&key).cloned().flatten());
+            let heard = if own {
+                Some(0)
+            } else {
+                heard.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
+            };
             Replica {
                 key,
                 member: member.clone(),
@@ -446,15 +583,18 @@ impl Quorum for RaftQuorum {
                 } else {
                     matched.and_then(|id| self.store.offset_after(id))
                 },
-                last_heard_ms_ago: if own {
-                    Some(0)
-                } else {
-                    heard.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
-                },
+                last_heard_ms_ago: heard,
+                caught_up_ms_ago: heard,
             }
         };
         let all = membership.nodes().map(|(key, member)| replica(*key, member));
-        let (voters, observers) = all.partition(|r: &Replica| voters.contains(&r.key));
+        let (voters, mut observers) =
+            all.partition::<Vec<Replica>, _>(|r: &Replica| voters.contains(&r.key));
+        if self.leadership.borrow().leader == Some(self.node) {
+            observers.extend(self.observers.list());
+        } else {
+            self.observers.forget_all();
+        }
         Description {
             leadership: *self.leadership.borrow(),
             high_watermark: self.high_watermark(),
@@ -464,11 +604,11 @@ impl Quorum for RaftQuorum {
     }
 
     fn change_voters(&self, change: VoterChange) -> BoxFuture<'_, Result<(), QuorumError>> {
-        Box::pin(self.change(change))
+        Box::pin(self.changer.change(change))
     }
 
     fn resign(&self, to: Option<NodeKey>) -> BoxFuture<'_, Result<(), QuorumError>> {
-        Box::pin(self.hand_over(to))
+        Box::pin(self.changer.hand_over(to))
     }
 
     fn snapshot(&self) -> BoxFuture<'_, Result<PathBuf, QuorumError>> {

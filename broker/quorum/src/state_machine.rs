@@ -18,7 +18,7 @@ use crate::Clock;
 use crate::batch;
 use crate::control;
 use crate::error::QuorumError;
-use crate::snapshot::{self, Head, SnapshotId};
+use crate::snapshot::{self, Head, Snapshot, SnapshotId};
 use crate::store::Store;
 use crate::types::{Applied, LogId, StoredMembership, TypeConfig};
 use crate::updates::Publisher;
@@ -29,7 +29,7 @@ const ENTRIES_PER_PUBLICATION: usize = 256;
 pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 pub(crate) type RaftSnapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotSource>;
 
-/// The bytes of a snapshot: here, or in a file of this node.
+/// Where a snapshot is.
 #[derive(Clone, Debug)]
 pub enum SnapshotSource {
     /// A file of this node.
@@ -39,18 +39,21 @@ pub enum SnapshotSource {
         /// Where it is.
         path: PathBuf,
     },
-    /// Received from the leader.
-    Received(Bytes),
+    /// Received from the leader, whole and read, but not under its name yet.
+    Received(Received),
+    /// Nowhere: none could be written.
+    Missing,
 }
 
-impl SnapshotSource {
-    /// All bytes of the snapshot.
-    pub fn bytes(&self) -> io::Result<Bytes> {
-        match self {
-            Self::Stored { disk, path } => disk.read(path, snapshot::MAX_BYTES).map(Bytes::from),
-            Self::Received(bytes) => Ok(bytes.clone()),
-        }
-    }
+/// A snapshot that was received.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// Which one.
+    pub(crate) id: SnapshotId,
+    /// The file it is in for now.
+    pub(crate) part: PathBuf,
+    /// What it holds.
+    pub(crate) contents: Arc<Snapshot>,
 }
 
 /// When a snapshot is due.
@@ -82,6 +85,10 @@ struct SinceSnapshot {
 #[derive(Debug)]
 pub(crate) struct Signals {
     pub(crate) publisher: Publisher,
+    /// The offset up to which the log was applied, and is in the published image: what others may pull.
+    pub(crate) high_watermark: watch::Sender<i64>,
+    /// The members, by the last entry that was applied.
+    pub(crate) membership: watch::Sender<StoredMembership>,
     /// The highest epoch of which the leader's first entry was applied and is in the published image.
     pub(crate) leader_applied: watch::Sender<i32>,
     /// An earlier leader began a metadata transaction and did not end it. Known before `leader_applied` says so.
@@ -100,6 +107,8 @@ impl Signals {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             publisher: Publisher::new(),
+            high_watermark: watch::channel(0).0,
+            membership: watch::channel(StoredMembership::default()).0,
             leader_applied: watch::channel(0).0,
             orphaned: watch::channel(false).0,
             snapshot_due: Notify::new(),
@@ -207,6 +216,17 @@ impl StateMachine {
         }
     }
 
+    /// Applies entries that follow the last one and are known to be committed, and publishes what they changed.
+    pub(crate) fn apply_committed(&mut self, entries: &[crate::types::Entry]) -> io::Result<()> {
+        for some in entries.chunks(ENTRIES_PER_PUBLICATION) {
+            for entry in some {
+                self.apply_entry(entry)?;
+            }
+            self.publish();
+        }
+        Ok(())
+    }
+
     fn apply_batch(&mut self, bytes: &Bytes, base_offset: i64) -> io::Result<()> {
         let read = batch::records(bytes).map_err(|why| self.unreadable(base_offset, &why));
         let (header, raw) = read?;
@@ -253,6 +273,14 @@ impl StateMachine {
         }
         let end = self.loader.image().provenance().offset + 1;
         self.store.log().set_high_watermark(end);
+        self.signals.membership.send_if_modified(|known| {
+            let changed = *known != self.membership;
+            if changed {
+                known.clone_from(&self.membership);
+            }
+            changed
+        });
+        self.signals.high_watermark.send_if_modified(|known| std::mem::replace(known, end) != end);
         self.signals.orphaned.send_if_modified(|known| {
             let changed = *known != self.orphaned;
             *known = self.orphaned;
@@ -278,6 +306,13 @@ impl StateMachine {
             self.signals.snapshot_due.notify_one();
         }
     }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, QuorumError> + Send + 'static,
+) -> io::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
 fn invalid(why: String) -> io::Error {
@@ -327,26 +362,27 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &SnapshotMeta,
         source: SnapshotSource,
     ) -> io::Result<()> {
-        let bytes = source.bytes()?;
-        let contents = snapshot::parse(bytes.clone()).map_err(invalid)?;
-        let id = match &source {
-            SnapshotSource::Stored { path, .. } => {
+        let path = match &source {
+            SnapshotSource::Stored { path, .. } => path.clone(),
+            SnapshotSource::Received(Received { id, .. }) => self.store.dir().join(id.file_name()),
+            SnapshotSource::Missing => PathBuf::new(),
+        };
+        let (id, contents) = match source {
+            SnapshotSource::Stored { disk, path } => {
                 let name = path.file_name().and_then(|n| n.to_str());
-                name.and_then(SnapshotId::parse)
-                    .ok_or_else(|| invalid("not a snapshot's name".into()))?
+                let id = name.and_then(SnapshotId::parse);
+                let id = id.ok_or_else(|| invalid("not a snapshot's name".into()))?;
+                let read = blocking(move || snapshot::read(&*disk, &path)).await?;
+                (id, Arc::new(read))
             }
-            SnapshotSource::Received(_) => {
-                let id =
-                    contents.id().ok_or_else(|| invalid("it does not say where it ends".into()))?;
-                self.store.receive_snapshot(id, &bytes).map_err(io::Error::other)?;
-                id
+            SnapshotSource::Received(Received { id, part, contents }) => {
+                let store = self.store.clone();
+                blocking(move || store.adopt_snapshot(id, &part)).await?;
+                (id, contents)
             }
+            SnapshotSource::Missing => return Err(invalid("there is no snapshot".into())),
         };
         let refused = |what| {
-            let path = match &source {
-                SnapshotSource::Stored { path, .. } => path.clone(),
-                SnapshotSource::Received(_) => self.store.log().dir().join(id.file_name()),
-            };
             let offset = id.end_offset - 1;
             self.signals.refuse(QuorumError::UnknownLevel { path, offset, what })
         };
@@ -440,7 +476,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
                     None => {
                         return Ok(RaftSnapshot {
                             meta: SnapshotMeta::default(),
-                            snapshot: SnapshotSource::Received(bytes::Bytes::new()),
+                            snapshot: SnapshotSource::Missing,
                         });
                     }
                 }

@@ -13,7 +13,7 @@ mod reached;
 mod snapshots;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -34,9 +34,10 @@ use crate::state_machine::SnapshotMeta;
 use crate::types::{CommittedLeaderId, Entry, LogId, Membership};
 use crate::voter::NodeKey;
 
+pub(crate) use entries::{parse as parse_entry, split as split_batches};
 pub(crate) use flusher::Flusher;
 pub(crate) use index::{Index, Place};
-pub(crate) use open::{Opened, StoreOptions};
+pub(crate) use open::{Opened, StoreOptions, snapshot_meta};
 pub(crate) use raft::LogStore;
 pub(crate) use reached::Reached;
 
@@ -150,6 +151,16 @@ impl Store {
         self.state.lock().index.offset_after(id)
     }
 
+    /// The directory of the metadata partition.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The index the next entry will have.
+    pub(crate) fn next_index(&self) -> u64 {
+        self.state.lock().index.next_index()
+    }
+
     /// Whether no entry was ever written.
     pub(crate) fn is_empty(&self) -> bool {
         self.state.lock().index.last().is_none()
@@ -180,6 +191,18 @@ impl Store {
         Some(Election { epoch: self.least_epoch, candidate, granted: false })
     }
 
+    /// Whether this node has ever been a member that votes or is led by vote: the end of its log may not be committed.
+    pub(crate) fn has_voted(&self) -> bool {
+        self.vote.lock().last().is_some_and(|vote| vote.epoch > 0)
+    }
+
+    /// Flushes the log, and notes how far.
+    pub(crate) fn flush(&self) -> Result<(), QuorumError> {
+        self.log.flush(i64::MAX, (self.clock)())?;
+        self.reached.note(|| self.log.recovery_point())?;
+        self.reached.settle()
+    }
+
     /// Saves a vote, behind all that was appended before it.
     fn save_election(&self, election: Election) -> std::io::Result<()> {
         self.log.flush(i64::MAX, (self.clock)()).map_err(std::io::Error::other)?;
@@ -187,7 +210,7 @@ impl Store {
     }
 
     /// Appends entries that follow the last one without a gap. They are in the page cache when this returns.
-    fn append(&self, entries: Vec<Entry>) -> Result<(), QuorumError> {
+    pub(crate) fn append(&self, entries: Vec<Entry>) -> Result<(), QuorumError> {
         let mut state = self.state.lock();
         let mut offset = self.log.end_offset();
         let mut index = state.index.next_index();
@@ -242,7 +265,7 @@ impl Store {
     }
 
     /// Removes all entries behind `last`.
-    fn truncate_after(&self, last: Option<LogId>) -> Result<(), QuorumError> {
+    pub(crate) fn truncate_after(&self, last: Option<LogId>) -> Result<(), QuorumError> {
         let mut state = self.state.lock();
         let next = last.map_or(0, |id| id.index + 1);
         if next >= state.index.next_index() {
@@ -261,7 +284,7 @@ impl Store {
 
     /// Forgets all entries up to `upto`. When the log does not reach it, as after the snapshot of a leader was
     /// installed, the log begins anew behind it.
-    fn purge(&self, upto: LogId) -> Result<(), QuorumError> {
+    pub(crate) fn purge(&self, upto: LogId) -> Result<(), QuorumError> {
         let mut state = self.state.lock();
         if upto.index < state.index.next_index() {
             state.index.purge(upto);
@@ -296,7 +319,7 @@ impl Store {
     }
 
     /// The entries with these indexes that the log has, at least one when there is one; stops after `most` bytes.
-    fn read(&self, from: u64, to: u64, most: usize) -> Result<Vec<Entry>, QuorumError> {
+    pub(crate) fn read(&self, from: u64, to: u64, most: usize) -> Result<Vec<Entry>, QuorumError> {
         let state = self.state.lock();
         let to = to.min(state.index.next_index());
         let from = from.max(state.index.first_index());

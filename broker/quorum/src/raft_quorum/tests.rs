@@ -1,136 +1,163 @@
-//! Several voters in one process, over a network that can be cut.
+//! Several members in one process, over wires that can be cut, lose, delay and double what they carry.
 
+mod changes;
 mod crash;
+mod faults;
+mod observers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::RPCOption;
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
-};
-use openraft::{AnyError, OptionalSend, RaftNetworkV2};
+use bytes::Bytes;
 use ottla_log::disk::real::RealDisk;
 use ottla_wire::Uuid;
 use ottla_wire::schema::metadata::{FeatureLevelRecord, TopicRecord};
 
 use super::*;
 use crate::quorum::Role;
-use crate::state_machine::RaftSnapshot;
-use crate::types::Vote;
+use crate::transport::TransportError;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const CLUSTER: &str = "a-cluster";
 
 fn key(id: i32) -> NodeKey {
     NodeKey::new(id, Uuid::from_u128(1000 + id as u128))
 }
 
-/// Who can be reached.
+/// A member that listens at a port; the wires know nothing else of an address.
+fn member(port: i32) -> Member {
+    let endpoint = Endpoint { name: "C".into(), host: "h".into(), port: port as u16 };
+    Member { endpoints: vec![endpoint], ..Member::default() }
+}
+
+fn voter(id: i32) -> Voter {
+    Voter { key: key(id), member: member(id) }
+}
+
+/// What happens to what is carried, each in a thousandth of the cases.
+#[derive(Clone, Copy, Debug, Default)]
+struct Faults {
+    /// The request is lost.
+    lose: u32,
+    /// The request arrives, its answer is lost.
+    lose_answer: u32,
+    /// The request arrives twice.
+    double: u32,
+    /// The longest delay.
+    delay_ms: u64,
+}
+
+/// Who can be reached, by port.
 #[derive(Clone, Debug, Default)]
 struct Wires {
-    nodes: Arc<Mutex<BTreeMap<NodeKey, Node>>>,
-    cut: Arc<Mutex<BTreeSet<NodeKey>>>,
-}
-
-#[derive(Clone, Debug)]
-struct Wire {
-    wires: Wires,
-    from: NodeKey,
-    to: NodeKey,
-}
-
-impl Wire {
-    fn peer(&self) -> Result<Node, Unreachable<TypeConfig>> {
-        let cut = self.wires.cut.lock().unwrap();
-        let nodes = self.wires.nodes.lock().unwrap();
-        match nodes.get(&self.to) {
-            Some(node) if !cut.contains(&self.to) && !cut.contains(&self.from) => Ok(node.clone()),
-            _ => Err(Unreachable::new(&AnyError::error("cut"))),
-        }
-    }
-
-    fn failed(e: impl std::fmt::Display) -> RPCError<TypeConfig> {
-        RPCError::Unreachable(Unreachable::new(&AnyError::error(e.to_string())))
-    }
+    desks: Arc<Mutex<BTreeMap<u16, Arc<Desk>>>>,
+    /// Node ids that nobody reaches, and that reach nobody.
+    cut: Arc<Mutex<BTreeSet<i32>>>,
+    faults: Arc<Mutex<Faults>>,
 }
 
 /// One node's side of the wires.
-struct Plug(Wires, NodeKey);
+#[derive(Clone, Debug)]
+struct Plug(Wires, i32);
 
-impl RaftNetworkFactory<TypeConfig> for Plug {
-    type Network = Wire;
-
-    async fn new_client(&mut self, to: NodeKey, _: &Member) -> Wire {
-        Wire { wires: self.0.clone(), from: self.1, to }
+impl Plug {
+    fn reach(&self, member: &Member) -> Result<Arc<Desk>, TransportError> {
+        let nobody = || TransportError::Unreachable("nobody is there".into());
+        let port = member.endpoints.first().ok_or_else(nobody)?.port;
+        let desks = self.0.desks.lock().unwrap();
+        let desk = desks.get(&port).ok_or_else(nobody)?;
+        let cut = self.0.cut.lock().unwrap();
+        if cut.contains(&self.1) || cut.contains(&desk.node.id) {
+            return Err(TransportError::Unreachable("cut".into()));
+        }
+        Ok(desk.clone())
     }
 }
 
-impl RaftNetworkV2<TypeConfig> for Wire {
-    type SnapshotData = SnapshotSource;
-
-    async fn append_entries(
-        &mut self,
-        rpc: AppendEntriesRequest<TypeConfig>,
-        _: RPCOption,
-    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.peer()?.append_entries(rpc).await.map_err(Self::failed)
+impl Transport for Plug {
+    fn exchange(
+        &self,
+        _: NodeKey,
+        member: &Member,
+        request: Bytes,
+        patience: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+        let member = member.clone();
+        Box::pin(async move {
+            assert!(request.len() <= crate::MAX_MESSAGE_BYTES);
+            let faults = *self.0.faults.lock().unwrap();
+            let happens = |chance: u32| rand::random_range(0..1000) < chance;
+            if faults.delay_ms > 0 {
+                let delay = rand::random_range(0..=faults.delay_ms);
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+            }
+            if happens(faults.lose) {
+                tokio::time::sleep(patience).await;
+                return Err(TransportError::Timeout(patience));
+            }
+            let desk = self.reach(&member)?;
+            let broken = |e: QuorumError| TransportError::Broken(e.to_string());
+            if happens(faults.double) {
+                let (again, desk) = (request.clone(), desk.clone());
+                tokio::spawn(async move {
+                    let delay = rand::random_range(0..=10);
+                    tokio::time::sleep(Duration::from_millis(delay)).await;
+                    desk.receive(again).await
+                });
+            }
+            let answer = desk.receive(request).await.map_err(broken)?;
+            // A cut hits answers, too.
+            self.reach(&member)?;
+            if happens(faults.lose_answer) {
+                return Err(TransportError::Broken("the answer was lost".into()));
+            }
+            Ok(answer)
+        })
     }
+}
 
-    async fn vote(
-        &mut self,
-        rpc: VoteRequest<TypeConfig>,
-        _: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.peer()?.vote(rpc).await.map_err(Self::failed)
-    }
+/// The voters by the log of a node.
+fn voters(node: &RaftQuorum) -> BTreeSet<NodeKey> {
+    node.store.membership().voter_ids().collect()
+}
 
-    async fn pre_vote(
-        &mut self,
-        rpc: VoteRequest<TypeConfig>,
-        _: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.peer()?.pre_vote(rpc).await.map_err(Self::failed)
-    }
+/// How a node is started.
+#[derive(Clone, Debug, Default)]
+struct Start {
+    voters: Vec<Voter>,
+    /// Ports of `controller.quorum.bootstrap.servers`.
+    bootstrap: Vec<i32>,
+    auto_join: AutoJoin,
+    port: Option<i32>,
+    directory: Option<u128>,
+    cluster: Option<&'static str>,
+}
 
-    async fn full_snapshot(
-        &mut self,
-        vote: Vote,
-        snapshot: RaftSnapshot,
-        _: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        _: RPCOption,
-    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let bytes = snapshot.snapshot.bytes().unwrap();
-        let sent = RaftSnapshot { meta: snapshot.meta, snapshot: SnapshotSource::Received(bytes) };
-        let installed = self.peer()?.install_full_snapshot(vote, sent).await;
-        installed.map_err(|e| StreamingError::Unreachable(Unreachable::new(&AnyError::error(e))))
-    }
-
-    async fn transfer_leader(
-        &mut self,
-        req: TransferLeaderRequest<TypeConfig>,
-        _: RPCOption,
-    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.peer()?.handle_transfer_leader(req).await.map_err(Self::failed)
+impl Start {
+    fn voters(ids: &[i32]) -> Self {
+        Self { voters: ids.iter().map(|id| voter(*id)).collect(), ..Self::default() }
     }
 }
 
 struct Cluster {
     root: tempfile::TempDir,
     wires: Wires,
-    nodes: BTreeMap<i32, RaftQuorum>,
+    nodes: BTreeMap<i32, Arc<RaftQuorum>>,
 }
 
 impl Cluster {
-    async fn start(ids: &[i32]) -> Self {
+    fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let mut cluster = Self { root, wires: Wires::default(), nodes: BTreeMap::new() };
+        Self { root, wires: Wires::default(), nodes: BTreeMap::new() }
+    }
+
+    async fn start(ids: &[i32]) -> Self {
+        let mut cluster = Self::new();
         for id in ids {
-            cluster.start_node(*id, ids).await;
+            cluster.start_node(*id, Start::voters(ids)).await;
         }
         cluster
     }
@@ -139,90 +166,129 @@ impl Cluster {
         self.root.path().join(id.to_string())
     }
 
-    async fn start_node(&mut self, id: i32, voters: &[i32]) {
+    async fn start_node(&mut self, id: i32, start: Start) {
         let dir = self.dir(id);
         std::fs::create_dir_all(&dir).unwrap();
-        let voters = voters.iter().map(|id| Voter { key: key(*id), member: Member::default() });
+        let directory = start.directory.map(Uuid::from_u128).unwrap_or(key(id).directory);
+        let port = start.port.unwrap_or(id);
+        let clock = || 1_800_000_000_000;
         let options = Options {
-            initial_voters: voters.collect(),
-            election_timeout_ms: 200,
-            ..Options::new(key(id), Arc::new(RealDisk), dir, || 1_800_000_000_000)
+            cluster_id: start.cluster.unwrap_or(CLUSTER).to_owned(),
+            member: member(port),
+            initial_voters: start.voters,
+            bootstrap: start.bootstrap.iter().flat_map(|port| member(*port).endpoints).collect(),
+            auto_join: start.auto_join,
+            election_timeout_ms: 800,
+            ..Options::new(NodeKey::new(id, directory), Arc::new(RealDisk), dir, clock)
         };
-        let quorum = RaftQuorum::start(options, Plug(self.wires.clone(), key(id))).await.unwrap();
-        self.wires.nodes.lock().unwrap().insert(key(id), quorum.raft.clone());
+        let quorum = RaftQuorum::join(options, Arc::new(Plug(self.wires.clone(), id))).await;
+        let quorum = Arc::new(quorum.unwrap());
+        let desk = quorum.desk.clone().unwrap();
+        self.wires.desks.lock().unwrap().insert(port as u16, desk);
         self.nodes.insert(id, quorum);
     }
 
     async fn stop_node(&mut self, id: i32) {
-        self.wires.nodes.lock().unwrap().remove(&key(id));
+        self.wires.desks.lock().unwrap().retain(|_, desk| desk.node.id != id);
         if let Some(node) = self.nodes.remove(&id) {
             node.shutdown().await.unwrap();
         }
     }
 
     fn cut(&self, id: i32) {
-        self.wires.cut.lock().unwrap().insert(key(id));
+        self.wires.cut.lock().unwrap().insert(id);
     }
 
     fn mend(&self) {
         self.wires.cut.lock().unwrap().clear();
     }
 
-    /// The one node that leads with the others following it.
+    /// The node that leads the newest epoch, of those that can be reached.
     async fn leader(&self) -> (i32, i32) {
         let found = async {
             loop {
                 let cut = self.wires.cut.lock().unwrap().clone();
-                for (id, node) in self.nodes.iter().filter(|(id, _)| !cut.contains(&key(**id))) {
-                    let leading = *node.leadership().borrow();
-                    if leading.role == Role::Leader {
-                        return (*id, leading.epoch);
-                    }
+                let able = self.nodes.iter().filter(|(id, _)| !cut.contains(id));
+                let leading = able.map(|(id, node)| (*id, *node.leadership().borrow()));
+                let leading = leading.filter(|(_, now)| now.role == Role::Leader);
+                if let Some((id, now)) = leading.max_by_key(|(_, now)| now.epoch) {
+                    return (id, now.epoch);
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.expect("no leader")
+        match tokio::time::timeout(PATIENCE, found).await {
+            Ok(found) => found,
+            Err(_) => panic!("no leader: {}", self.states()),
+        }
+    }
+
+    /// What each node knows, for a failure's text.
+    fn states(&self) -> String {
+        let of = |(id, node): (&i32, &Arc<RaftQuorum>)| {
+            let standing = node.desk.as_ref().map(|desk| desk.standings.now());
+            let metrics = node.raft.metrics().borrow_watched().to_string();
+            format!("\nnode {id}: {standing:?} {:?} {metrics}", *node.leadership().borrow())
+        };
+        self.nodes.iter().map(of).collect()
+    }
+
+    /// Waits until a node says something of itself.
+    async fn until(&self, id: i32, what: &str, holds: impl Fn(&RaftQuorum) -> bool) {
+        let node = &self.nodes[&id];
+        let begun = std::time::Instant::now();
+        while !holds(node) {
+            assert!(begun.elapsed() < PATIENCE, "node {id}: {what}: {:?}", node.describe());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Writes a topic through whoever leads.
     async fn write(&self, n: u128) -> Committed {
+        let name = format!("topic-{n}");
+        let record = TopicRecord { name, topic_id: Uuid::from_u128(10_000 + n) };
+        self.propose(vec![record.into()]).await
+    }
+
+    /// Writes records through whoever leads; again after an answer that says nothing.
+    async fn propose(&self, records: Vec<MetadataRecord>) -> Committed {
         let written = async {
             loop {
                 let (id, epoch) = self.leader().await;
-                let name = format!("topic-{n}");
-                let record = TopicRecord { name, topic_id: Uuid::from_u128(10_000 + n) }.into();
                 let proposal =
-                    self.nodes[&id].propose(epoch, MetadataVersion::LATEST, vec![record]);
-                match proposal.await {
-                    Ok(proposal) => match proposal.await {
-                        Ok(committed) => return committed,
-                        Err(QuorumError::NotLeader { .. }) => {}
-                        Err(e) => panic!("{e}"),
-                    },
-                    Err(QuorumError::NotLeader { .. }) => {}
-                    Err(e) => panic!("{e}"),
+                    self.nodes[&id].propose(epoch, MetadataVersion::LATEST, records.clone());
+                let answered = async { proposal.await?.await };
+                // A leader that lost the others never answers.
+                let answered = tokio::time::timeout(Duration::from_secs(3), answered).await;
+                match answered {
+                    Ok(Ok(committed)) => return committed,
+                    Ok(Err(QuorumError::NotLeader { .. } | QuorumError::Stopped(_))) | Err(_) => {}
+                    Ok(Err(e)) => panic!("{e}"),
                 }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, written).await.expect("nothing could be written")
+        tokio::time::timeout(PATIENCE, written).await.expect("nothing can be written")
     }
 
-    /// Waits until every node has applied up to an offset, and compares what they have.
+    /// Waits until all nodes have everything up to an offset, and the same.
     async fn agree(&self, offset: i64) {
         let mut images = Vec::new();
         for (id, node) in &self.nodes {
             let mut updates = node.updates();
-            let caught_up = async {
+            let image = tokio::time::timeout(PATIENCE, async {
                 while updates.image().provenance().offset < offset {
                     updates.next().await.unwrap();
                 }
                 updates.image()
-            };
-            let image = tokio::time::timeout(PATIENCE, caught_up).await;
+            });
+            let image = image.await;
             images.push(image.unwrap_or_else(|_| panic!("node {id} stays behind {offset}")));
         }
-        assert!(images.windows(2).all(|two| two[0] == two[1]));
+        let topics = |image: &ottla_metadata::Image| -> Vec<_> {
+            image.topics().map(|t| t.name.to_string()).collect()
+        };
+        assert!(images.windows(2).all(|two| topics(&two[0]) == topics(&two[1])));
     }
 }
 
@@ -231,10 +297,8 @@ fn log_bytes(dir: &Path) -> Vec<u8> {
 }
 
 async fn level(cluster: &Cluster) {
-    let (id, epoch) = cluster.leader().await;
-    let record = FeatureLevelRecord { name: "metadata.version".into(), feature_level: 30 }.into();
-    let proposal = cluster.nodes[&id].propose(epoch, MetadataVersion::LATEST, vec![record]).await;
-    proposal.unwrap().await.unwrap();
+    let record = FeatureLevelRecord { name: "metadata.version".into(), feature_level: 30 };
+    cluster.propose(vec![record.into()]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -259,7 +323,7 @@ async fn all_members_store_the_same_bytes() {
         assert!(common > 4000 && first[..common] == other[..common]);
     }
     for id in [1, 2, 3] {
-        cluster.start_node(id, &[]).await;
+        cluster.start_node(id, Start::default()).await;
     }
     let last = cluster.write(50).await;
     assert!(last.epoch > epoch);
@@ -327,14 +391,14 @@ async fn a_member_that_was_away_too_long_gets_a_snapshot() {
     let purged = |m: &openraft::RaftMetrics<TypeConfig>| m.purged.is_some_and(|p| p.index > 50);
     let wait = cluster.nodes[&leader].raft.wait(Some(PATIENCE));
     wait.metrics(purged, "old entries are purged").await.unwrap();
-    cluster.start_node(away, &[]).await;
+    cluster.start_node(away, Start::default()).await;
     cluster.agree(last.offset).await;
     assert!(cluster.nodes[&away].store.newest_snapshot().is_some());
     let last = cluster.write(9_999).await;
     cluster.agree(last.offset).await;
     // What it got survives a restart.
     cluster.stop_node(away).await;
-    cluster.start_node(away, &[]).await;
+    cluster.start_node(away, Start::default()).await;
     cluster.agree(last.offset).await;
 }
 
@@ -342,15 +406,15 @@ async fn a_member_that_was_away_too_long_gets_a_snapshot() {
 async fn voters_come_and_go_and_leadership_is_handed_over() {
     let mut cluster = Cluster::start(&[1, 2, 3]).await;
     level(&cluster).await;
-    cluster.start_node(4, &[]).await;
+    cluster.start_node(4, Start::default()).await;
     let (leader, epoch) = cluster.leader().await;
-    let add = VoterChange::Add(Voter { key: key(4), member: Member::default() });
+    let add = VoterChange::Add(voter(4));
     cluster.nodes[&leader].change_voters(add.clone()).await.unwrap();
     let again = cluster.nodes[&leader].change_voters(add).await;
-    assert!(matches!(again, Err(QuorumError::Membership(_))), "{again:?}");
+    assert!(matches!(again, Err(QuorumError::DuplicateVoter(_))), "{again:?}");
     let last = cluster.write(0).await;
     cluster.agree(last.offset).await;
-    assert_eq!(cluster.nodes[&4].voters().len(), 4);
+    cluster.until(4, "four voters", |node| voters(node).len() == 4).await;
 
     cluster.nodes[&leader].resign(Some(key(4))).await.unwrap();
     let mut leadership = cluster.nodes[&4].leadership();
@@ -367,9 +431,9 @@ async fn voters_come_and_go_and_leadership_is_handed_over() {
         cluster.stop_node(*id).await;
     }
     for id in &rest {
-        cluster.start_node(*id, &[]).await;
+        cluster.start_node(*id, Start::default()).await;
     }
     cluster.write(2).await;
-    let voters: Vec<_> = cluster.nodes[&4].voters().into_iter().map(|k| k.id).collect();
+    let voters: Vec<_> = voters(&cluster.nodes[&4]).into_iter().map(|k| k.id).collect();
     assert_eq!(voters, rest);
 }

@@ -62,7 +62,7 @@ fn control_batch(controls: &[Control], now_ms: i64) -> Result<Bytes, QuorumError
 }
 
 /// The entry that a batch of the log stands for.
-pub(super) fn parse(log_id: LogId, bytes: &Bytes) -> Result<Entry, Flaw> {
+pub(crate) fn parse(log_id: LogId, bytes: &Bytes) -> Result<Entry, Flaw> {
     let header = BatchHeader::parse(bytes).map_err(|e| e.to_string())?;
     let payload = if header.is_control() {
         control_payload(bytes)?
@@ -91,7 +91,7 @@ pub(super) fn id(header: &BatchHeader, index: u64) -> LogId {
 
 /// The whole batches at the start of `bytes`, at least one. What is read from a log by size ends in the middle of a
 /// batch; the next read begins with that one.
-pub(super) fn split(bytes: Bytes) -> Result<Vec<Bytes>, Flaw> {
+pub(crate) fn split(bytes: Bytes) -> Result<Vec<Bytes>, Flaw> {
     let mut whole = Vec::new();
     for batch in Batches::new(bytes, CrcCheck::Skip) {
         match batch {

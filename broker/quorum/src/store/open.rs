@@ -199,7 +199,11 @@ impl Begin {
     }
 }
 
-fn snapshot_meta(id: SnapshotId, contents: &snapshot::Snapshot) -> Result<SnapshotMeta, String> {
+/// What raft needs to know of a snapshot, as it stands in its file.
+pub(crate) fn snapshot_meta(
+    id: SnapshotId,
+    contents: &snapshot::Snapshot,
+) -> Result<SnapshotMeta, String> {
     let at = |index| LogId::new(CommittedLeaderId::new(id.epoch), index);
     let own = match &contents.voters {
         Some(voters) => voters.raft_state()?,

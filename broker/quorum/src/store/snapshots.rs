@@ -1,9 +1,9 @@
 //! The snapshots a store keeps.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use ottla_log::disk::Open;
+use ottla_log::disk::{Disk, Open};
 
 use super::{Kept, Store};
 use crate::batch::VersionedRecord;
@@ -30,18 +30,22 @@ impl Store {
         snapshot::write(&*self.disk, &path, head, records, now_ms)
     }
 
-    /// Stores a snapshot that a leader sent; durable when this returns.
-    pub(crate) fn receive_snapshot(
-        &self,
-        id: SnapshotId,
-        bytes: &Bytes,
-    ) -> Result<(), QuorumError> {
+    /// Where a snapshot is received. What an interrupted transfer left there is removed at the next start.
+    pub(crate) fn part_path(&self, id: SnapshotId) -> PathBuf {
+        self.dir.join(format!("{}.part", id.file_name()))
+    }
+
+    /// The disk all is on.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Gives a snapshot that was received its name; durable when this returns.
+    pub(crate) fn adopt_snapshot(&self, id: SnapshotId, part: &Path) -> Result<(), QuorumError> {
         let path = self.dir.join(id.file_name());
-        let part = self.dir.join(format!("{}.part", id.file_name()));
-        let written = self.disk.open(&part, Open::Truncate).and_then(|file| {
-            file.write_at(bytes, 0)?;
+        let written = self.disk.open(part, Open::Write).and_then(|file| {
             file.sync_data()?;
-            self.disk.rename(&part, &path)?;
+            self.disk.rename(part, &path)?;
             self.disk.sync_dir(&self.dir)
         });
         written.map_err(|e| QuorumError::io("write", &path, e))

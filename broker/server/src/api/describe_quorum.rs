@@ -48,7 +48,7 @@ fn describe(call: &Call, quorum: &Description) -> DescribeQuorumResponsePartitio
     // A cluster whose voters stand in configuration files knows no directory ids.
     let dynamic = call.context.image().features().level(features::KRAFT) > 0;
     let state = |r: &Replica| {
-        let heard = match r.last_heard_ms_ago {
+        let at = |ago: Option<u64>| match ago {
             _ if Some(r.key) == leader => now,
             Some(ago) => now.saturating_sub_unsigned(ago),
             None => -1,
@@ -57,8 +57,8 @@ fn describe(call: &Call, quorum: &Description) -> DescribeQuorumResponsePartitio
             replica_id: r.key.id,
             replica_directory_id: if dynamic { r.key.directory } else { Default::default() },
             log_end_offset: r.log_end_offset.unwrap_or(-1),
-            last_fetch_timestamp: heard,
-            last_caught_up_timestamp: heard,
+            last_fetch_timestamp: at(r.last_heard_ms_ago),
+            last_caught_up_timestamp: at(r.caught_up_ms_ago),
         }
     };
     DescribeQuorumResponsePartitionData {

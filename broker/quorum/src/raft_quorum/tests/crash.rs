@@ -28,7 +28,7 @@ struct Fleet {
     chance: Chance,
     wires: Wires,
     disks: BTreeMap<i32, SimDisk>,
-    nodes: BTreeMap<i32, RaftQuorum>,
+    nodes: BTreeMap<i32, Arc<RaftQuorum>>,
     segment_bytes: u32,
     next_topic: u128,
     acknowledged: BTreeSet<String>,
@@ -59,7 +59,7 @@ impl Fleet {
 
     /// Starts a node, unless its disk dies before it could.
     async fn start(&mut self, id: i32) {
-        let voters = VOTERS.map(|id| Voter { key: key(id), member: Member::default() });
+        let voters = VOTERS.map(voter);
         let disk = self.disks[&id].clone();
         let dir = PathBuf::from("/data");
         if let Err(e) = disk.create_dir_all(&dir) {
@@ -67,18 +67,21 @@ impl Fleet {
             return;
         }
         let options = Options {
+            cluster_id: CLUSTER.to_owned(),
+            member: member(id),
             initial_voters: voters.to_vec(),
-            election_timeout_ms: 40,
+            election_timeout_ms: 300,
             kept_entries: 4,
             segment_bytes: self.segment_bytes,
             snapshots: SnapshotPolicy { max_bytes: 1500, max_interval_ms: 0 },
             retention: Retention { bytes: Some(1), ms: Some(0) },
             ..Options::new(key(id), Arc::new(disk.clone()), dir, || 1_800_000_000_000)
         };
-        match RaftQuorum::start(options, Plug(self.wires.clone(), key(id))).await {
+        match RaftQuorum::join(options, Arc::new(Plug(self.wires.clone(), id))).await {
             Ok(quorum) => {
-                self.wires.nodes.lock().unwrap().insert(key(id), quorum.raft.clone());
-                self.nodes.insert(id, quorum);
+                let desk = quorum.desk.clone().unwrap();
+                self.wires.desks.lock().unwrap().insert(id as u16, desk);
+                self.nodes.insert(id, Arc::new(quorum));
             }
             Err(e) => assert!(disk.is_dead(), "seed {}: node {id} does not start: {e}", self.seed),
         }
@@ -87,7 +90,7 @@ impl Fleet {
     /// Ends a node's process at once; what is left of it cannot touch the disk. It begins anew with all it wrote, or
     /// after a loss of power.
     async fn dies(&mut self, id: i32) {
-        self.wires.nodes.lock().unwrap().remove(&key(id));
+        self.wires.desks.lock().unwrap().remove(&(id as u16));
         let disk = self.disks[&id].clone();
         let next = disk.next_process();
         if self.chance.below(2) == 0 {
@@ -104,7 +107,7 @@ impl Fleet {
     /// A node that leads and could do so for the others, too.
     fn leader(&self) -> Option<(i32, i32)> {
         let cut = self.wires.cut.lock().unwrap();
-        let able = |id: &i32| !cut.contains(&key(*id)) && !self.disks[id].is_dead();
+        let able = |id: &i32| !cut.contains(id) && !self.disks[id].is_dead();
         let leading = self.nodes.iter().filter(|(id, _)| able(id)).filter_map(|(id, node)| {
             let now = *node.leadership().borrow();
             (now.role == Role::Leader).then_some((*id, now.epoch))
@@ -169,7 +172,7 @@ impl Fleet {
     /// The leader is cut off with entries that nobody else has; the rest goes on, then it comes back.
     async fn divides(&mut self) {
         let Some((old, epoch)) = self.leader() else { return };
-        self.wires.cut.lock().unwrap().insert(key(old));
+        self.wires.cut.lock().unwrap().insert(old);
         for _ in 0..3 {
             let (_, records) = self.topic();
             let proposed = self.nodes[&old].propose(epoch, MetadataVersion::LATEST, records);

@@ -1,0 +1,242 @@
+//! What a member knows of the others beside the log: where they said they are, what they refused, and which process of
+//! theirs it was.
+//!
+//! The addresses in the log are as old as the last change of the members. One that moved says so itself, and is found
+//! where it said last.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla_wire::{Message, Uuid};
+use parking_lot::Mutex;
+
+use crate::rpc::{self, Kind, Refusal, RequestHead, RpcError};
+use crate::transport::{Transport, TransportError};
+use crate::voter::{Member, NodeKey};
+
+/// Most other nodes that are remembered.
+const MAX_KNOWN: usize = 1024;
+
+/// The key that stands for whoever is at an address.
+pub(crate) const ANYONE: NodeKey = NodeKey::new(-1, Uuid::ZERO);
+
+/// Why a request to another member came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It did not get there, or no answer came.
+    Transport(TransportError),
+    /// It was refused.
+    Refused(Refusal, String),
+    /// The answer makes no sense.
+    Nonsense(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(e) => e.fmt(f),
+            Self::Refused(_, text) => write!(f, "it refuses: {text}"),
+            Self::Nonsense(why) => write!(f, "its answer makes no sense: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The processes that spoke as one member, so that two at a time are found out.
+#[derive(Clone, Copy, Debug)]
+struct Processes {
+    current: i64,
+    before: Option<i64>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    addresses: BTreeMap<NodeKey, Member>,
+    /// What was refused last, so that it is told once.
+    refused: BTreeMap<NodeKey, Refusal>,
+    processes: BTreeMap<NodeKey, Processes>,
+}
+
+/// The other members, and the way to them.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    transport: Arc<dyn Transport>,
+    me: NodeKey,
+    /// The directory's id, also where the key does not name it.
+    directory: Uuid,
+    cluster_id: String,
+    incarnation: i64,
+    known: Mutex<Known>,
+}
+
+impl Peers {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        me: NodeKey,
+        directory: Uuid,
+        cluster_id: String,
+    ) -> Self {
+        let incarnation = rand::random::<i64>();
+        Self { transport, me, directory, cluster_id, incarnation, known: Mutex::default() }
+    }
+
+    pub(crate) fn me(&self) -> NodeKey {
+        self.me
+    }
+
+    pub(crate) fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// Notes where a member said it is.
+    pub(crate) fn moved_to(&self, key: NodeKey, member: &Member) {
+        if member.endpoints.is_empty() {
+            return;
+        }
+        let mut known = self.known.lock();
+        if known.addresses.len() < MAX_KNOWN || known.addresses.contains_key(&key) {
+            known.addresses.insert(key, member.clone());
+        }
+    }
+
+    /// Where a member is: where it said, else where the log says.
+    fn address(&self, key: NodeKey, logged: &Member) -> Member {
+        self.known.lock().addresses.get(&key).unwrap_or(logged).clone()
+    }
+
+    /// Whether a request of this process of a member may be heard. Of two processes that take turns both are refused:
+    /// they have one identity, and could vote twice.
+    pub(crate) fn is_only_process(&self, key: NodeKey, incarnation: i64) -> bool {
+        let mut known = self.known.lock();
+        if known.processes.len() >= MAX_KNOWN && !known.processes.contains_key(&key) {
+            return true;
+        }
+        let fresh = Processes { current: incarnation, before: None };
+        let processes = known.processes.entry(key).or_insert(fresh);
+        if processes.current == incarnation {
+            return true;
+        }
+        if processes.before == Some(incarnation) {
+            return false;
+        }
+        *processes = Processes { current: incarnation, before: Some(processes.current) };
+        true
+    }
+
+    /// Asks a member for something.
+    pub(crate) async fn ask<B: Message, A: Message>(
+        &self,
+        (to, logged): (NodeKey, &Member),
+        kind: Kind,
+        body: &B,
+        patience: Duration,
+    ) -> Result<A, Failure> {
+        let head = RequestHead {
+            kind: 0,
+            cluster_id: self.cluster_id.clone(),
+            from: self.me.into(),
+            directory: self.directory,
+            incarnation: self.incarnation,
+            to: to.into(),
+        };
+        let nonsense = |e: RpcError| Failure::Nonsense(e.to_string());
+        let request = rpc::request(head, kind, body).map_err(nonsense)?;
+        let answer = self.exchange(to, logged, request, patience).await;
+        let (head, body) =
+            rpc::read_answer(answer.map_err(Failure::Transport)?).map_err(nonsense)?;
+        match body {
+            Ok(body) => {
+                self.known.lock().refused.remove(&to);
+                Ok(body)
+            }
+            Err(why) => {
+                self.tell(to, why, &head.text);
+                Err(Failure::Refused(why, head.text))
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        to: NodeKey,
+        logged: &Member,
+        request: Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, TransportError> {
+        let member = self.address(to, logged);
+        let exchange = self.transport.exchange(to, &member, request, patience);
+        tokio::time::timeout(patience, exchange)
+            .await
+            .unwrap_or(Err(TransportError::Timeout(patience)))
+    }
+
+    /// Tells a person of a refusal, once until something else happens.
+    fn tell(&self, to: NodeKey, why: Refusal, text: &str) {
+        {
+            let mut known = self.known.lock();
+            if known.refused.len() >= MAX_KNOWN && !known.refused.contains_key(&to) {
+                return;
+            }
+            if known.refused.insert(to, why) == Some(why) {
+                return;
+            }
+        }
+        match why {
+            Refusal::NotReady => tracing::debug!("node {} is not ready: {text}", to.id),
+            Refusal::ForeignCluster => tracing::error!(
+                "node {} refuses this node: {text}. Check controller.quorum.voters and \
+                 controller.quorum.bootstrap.servers, or format this node's directories with the cluster id of the others",
+                to.id
+            ),
+            Refusal::WrongKey => tracing::error!(
+                "another node than {to} answers at its address: {text}. If the disk of node {} was emptied, remove the \
+                 controller with its old directory id and add it with the new one",
+                to.id
+            ),
+            Refusal::Duplicate => tracing::error!(
+                "node {} refuses this node: {text}. Stop one of the two processes, or give it a node.id of its own",
+                to.id
+            ),
+            Refusal::Invalid | Refusal::Stopped => {
+                tracing::error!("node {} refuses what this node sent: {text}", to.id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quorum::BoxFuture;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn exchange(
+            &self,
+            _: NodeKey,
+            _: &Member,
+            _: Bytes,
+            _: Duration,
+        ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+            Box::pin(async { Err(TransportError::Unreachable("nowhere".into())) })
+        }
+    }
+
+    #[test]
+    fn two_processes_of_one_member_are_found_out_when_the_first_speaks_again() {
+        let key = NodeKey::new(1, Uuid::ZERO);
+        let peers = Peers::new(Arc::new(Nowhere), key, Uuid::ZERO, "c".into());
+        // A restart is no second process, nor are two.
+        for incarnation in [1, 1, 2, 2, 3] {
+            assert!(peers.is_only_process(key, incarnation));
+        }
+        assert!(!peers.is_only_process(key, 2));
+        assert!(peers.is_only_process(key, 3));
+    }
+}

@@ -1,0 +1,319 @@
+//! Members that come, go, move and lose their disks.
+
+use super::*;
+
+async fn change(cluster: &Cluster, change: VoterChange) -> Result<(), QuorumError> {
+    let begun = std::time::Instant::now();
+    loop {
+        let (leader, _) = cluster.leader().await;
+        match cluster.nodes[&leader].change_voters(change.clone()).await {
+            Err(QuorumError::NotLeader { .. }) if begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn voter_ids(node: &RaftQuorum) -> Vec<i32> {
+    voters(node).into_iter().map(|k| k.id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_voter_grows_to_five_and_shrinks_to_three_with_the_leader_removed_each_time() {
+    let mut cluster = Cluster::start(&[1]).await;
+    level(&cluster).await;
+    let mut n = 0;
+    for id in 2..=5 {
+        let start = Start { bootstrap: vec![1, 2, 3], ..Start::default() };
+        cluster.start_node(id, start).await;
+        change(&cluster, VoterChange::Add(voter(id))).await.unwrap();
+        n += 1;
+        let last = cluster.write(n).await;
+        cluster.agree(last.offset).await;
+    }
+    for _ in 0..2 {
+        let (leader, epoch) = cluster.leader().await;
+        let gone = cluster.nodes[&leader].change_voters(VoterChange::Remove(key(leader)));
+        gone.await.unwrap();
+        let (next, later) = cluster.leader().await;
+        assert!(next != leader && later > epoch, "{leader} {next}");
+        n += 1;
+        // Who was removed hears of it, and follows.
+        let last = cluster.write(n).await;
+        cluster.agree(last.offset).await;
+        cluster.until(leader, "has no vote", |node| !voter_ids(node).contains(&leader)).await;
+        cluster.stop_node(leader).await;
+    }
+    let (leader, _) = cluster.leader().await;
+    assert_eq!(voter_ids(&cluster.nodes[&leader]).len(), 3);
+    // What was decided is in the log.
+    let rest: Vec<i32> = cluster.nodes.keys().copied().collect();
+    for id in &rest {
+        cluster.stop_node(*id).await;
+    }
+    for id in &rest {
+        cluster.start_node(*id, Start::default()).await;
+    }
+    let last = cluster.write(100).await;
+    cluster.agree(last.offset).await;
+    let (leader, _) = cluster.leader().await;
+    assert_eq!(voter_ids(&cluster.nodes[&leader]), rest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_cannot_be_are_refused() {
+    let cluster = Cluster::start(&[1]).await;
+    level(&cluster).await;
+    let last = change(&cluster, VoterChange::Remove(key(1))).await;
+    assert!(matches!(last, Err(QuorumError::Membership(_))), "{last:?}");
+    let unknown = change(&cluster, VoterChange::Remove(key(7))).await;
+    assert!(matches!(unknown, Err(QuorumError::VoterNotFound(_))), "{unknown:?}");
+    let unknown = change(&cluster, VoterChange::Update(voter(7))).await;
+    assert!(matches!(unknown, Err(QuorumError::VoterNotFound(_))), "{unknown:?}");
+    let mut other = voter(1);
+    other.key.directory = Uuid::from_u128(99);
+    let twice = change(&cluster, VoterChange::Add(other)).await;
+    assert!(matches!(twice, Err(QuorumError::DuplicateVoter(k)) if k == key(1)), "{twice:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_without_a_vote_stands_by_and_one_that_joins_gets_one() {
+    let mut cluster = Cluster::start(&[1]).await;
+    level(&cluster).await;
+    let start = Start { bootstrap: vec![1], ..Start::default() };
+    cluster.start_node(2, start.clone()).await;
+    cluster.start_node(3, Start { auto_join: AutoJoin::On, ..start }).await;
+    let last = cluster.write(1).await;
+    cluster.agree(last.offset).await;
+    for id in [2, 3] {
+        tokio::time::timeout(PATIENCE, cluster.nodes[&id].caught_up()).await.unwrap().unwrap();
+    }
+    cluster.until(1, "3 votes and 2 does not", |node| voter_ids(node) == [1, 3]).await;
+    let described = |node: &RaftQuorum| {
+        let described = node.describe();
+        let observers: Vec<_> = described.observers.iter().map(|r| r.key).collect();
+        observers == [key(2)] && described.voters.iter().all(|r| r.log_end_offset.is_some())
+    };
+    cluster.until(1, "2 is described as an observer, 1 and 3 as voters", described).await;
+}
+
+/// The disk of a voter is emptied, and comes back under a new directory id: as another node. With joining by itself it
+/// takes the place of the one it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_disk_is_another_node_and_takes_the_old_ones_place() {
+    let mut cluster = Cluster::start(&[1, 2, 3]).await;
+    level(&cluster).await;
+    cluster.write(1).await;
+    let (leader, _) = cluster.leader().await;
+    let victim = [1, 2, 3].into_iter().find(|id| *id != leader).unwrap();
+    cluster.stop_node(victim).await;
+    std::fs::remove_dir_all(cluster.dir(victim)).unwrap();
+    let last = cluster.write(2).await;
+    let start = Start {
+        bootstrap: vec![1, 2, 3],
+        auto_join: AutoJoin::On,
+        directory: Some(77),
+        ..Start::default()
+    };
+    cluster.start_node(victim, start).await;
+    cluster.agree(last.offset).await;
+    let new = NodeKey::new(victim, Uuid::from_u128(77));
+    let taken =
+        |node: &RaftQuorum| voters(node).contains(&new) && !voters(node).contains(&key(victim));
+    cluster.until(leader, "the new directory votes in the old one's place", taken).await;
+    let last = cluster.write(3).await;
+    cluster.agree(last.offset).await;
+}
+
+/// The same with the identity kept, as in a quorum that knows its members by their node ids: it gets the log back
+/// before it votes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_disk_of_a_quorum_without_directories_does_not_vote_before_it_has_the_log() {
+    let voters: Vec<Voter> = [1, 2, 3]
+        .map(|id| Voter { key: NodeKey::new(id, Uuid::ZERO), member: member(id) })
+        .to_vec();
+    let start = Start { voters: voters.clone(), ..Start::default() };
+    let mut cluster = Cluster::new();
+    for id in [1, 2, 3] {
+        cluster.start_node(id, start.clone()).await;
+    }
+    level(&cluster).await;
+    let (leader, _) = cluster.leader().await;
+    assert!(super::voters(&cluster.nodes[&leader]).iter().all(|k| k.directory == Uuid::ZERO));
+    let mut last = cluster.write(0).await;
+    for n in 1..20 {
+        last = cluster.write(n).await;
+    }
+    cluster.agree(last.offset).await;
+
+    // The one that lags must not be elected by the one that forgot.
+    let others: Vec<i32> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    let (emptied, lagging) = (others[0], others[1]);
+    cluster.stop_node(lagging).await;
+    let last = cluster.write(20).await;
+    cluster.stop_node(leader).await;
+    cluster.stop_node(emptied).await;
+    std::fs::remove_dir_all(cluster.dir(emptied)).unwrap();
+    cluster.start_node(emptied, start.clone()).await;
+    cluster.start_node(lagging, start.clone()).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for id in [emptied, lagging] {
+        let now = *cluster.nodes[&id].leadership().borrow();
+        assert!(now.role != Role::Leader, "node {id} leads without what was committed");
+    }
+    cluster.start_node(leader, start.clone()).await;
+    cluster.agree(last.offset).await;
+    let full = |node: &RaftQuorum| {
+        node.desk.as_ref().is_some_and(|desk| desk.standings.now() == Standing::Full)
+    };
+    cluster.until(emptied, "votes again", full).await;
+    // Now it counts: with it the quorum goes on without the one that had everything.
+    let (leader, _) = cluster.leader().await;
+    if leader != emptied {
+        cluster.stop_node(leader).await;
+    } else {
+        cluster.stop_node(lagging).await;
+    }
+    let last = cluster.write(21).await;
+    cluster.agree(last.offset).await;
+}
+
+/// While its leader runs, the leader refills a member that forgot what it had acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_refills_a_member_whose_disk_was_emptied_under_its_identity() {
+    let ids = [1, 2, 3];
+    let mut cluster = Cluster::start(&ids).await;
+    level(&cluster).await;
+    for n in 0..30 {
+        cluster.write(n).await;
+    }
+    let (leader, _) = cluster.leader().await;
+    let victim = ids.into_iter().find(|id| *id != leader).unwrap();
+    cluster.stop_node(victim).await;
+    std::fs::remove_dir_all(cluster.dir(victim)).unwrap();
+    cluster.start_node(victim, Start::voters(&ids)).await;
+    let last = cluster.write(30).await;
+    cluster.agree(last.offset).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_moved_tells_the_others_where_it_is() {
+    let mut cluster = Cluster::start(&[1, 2, 3]).await;
+    level(&cluster).await;
+    cluster.write(0).await;
+    let (leader, _) = cluster.leader().await;
+    let moved = [1, 2, 3].into_iter().find(|id| *id != leader).unwrap();
+    cluster.stop_node(moved).await;
+    let last = cluster.write(1).await;
+    cluster.start_node(moved, Start { port: Some(40 + moved), ..Start::default() }).await;
+    cluster.agree(last.offset).await;
+    let known = |node: &RaftQuorum| {
+        node.store.membership().get_node(&key(moved)) == Some(&member(40 + moved))
+    };
+    cluster.until(leader, "the log has the new address", known).await;
+}
+
+/// All move at once, so that no address in the log is right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_that_all_moved_find_each_other_by_the_configured_addresses() {
+    let mut cluster = Cluster::start(&[1, 2, 3]).await;
+    level(&cluster).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    for id in [1, 2, 3] {
+        cluster.stop_node(id).await;
+    }
+    for id in [1, 2, 3] {
+        let bootstrap = vec![41, 42, 43];
+        cluster.start_node(id, Start { port: Some(40 + id), bootstrap, ..Start::default() }).await;
+    }
+    let last = cluster.write(1).await;
+    cluster.agree(last.offset).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_belongs_elsewhere_is_refused() {
+    let mut cluster = Cluster::start(&[1, 2, 3]).await;
+    level(&cluster).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    let (_, epoch) = cluster.leader().await;
+    // Of another cluster: it stands by forever, and unseats nobody.
+    let start = Start { cluster: Some("another"), bootstrap: vec![1, 2, 3], ..Start::default() };
+    cluster.start_node(4, start).await;
+    // A second process with the identity of node 1, at another address.
+    cluster.stop_node(1).await;
+    std::fs::create_dir_all(cluster.root.path().join("9")).unwrap();
+    cluster.start_node(1, Start::default()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let described = cluster.nodes[&2].describe();
+    assert!(described.observers.iter().all(|r| r.key.id != 4));
+    assert_eq!(cluster.nodes[&4].updates().image().provenance().offset, -1);
+    cluster.stop_node(4).await;
+    let last = cluster.write(1).await;
+    assert!(last.epoch <= epoch + 1, "{} {epoch}", last.epoch);
+    cluster.agree(last.offset).await;
+}
+
+/// A request of an earlier process of a member must not be heard once a later one spoke.
+#[tokio::test]
+async fn the_desk_tells_what_it_refuses() {
+    use crate::rpc::{self, Applicant, HelloAnswer, HelloBody, Kind, Refusal, RequestHead};
+    let mut cluster = Cluster::new();
+    cluster.start_node(1, Start::voters(&[1, 2, 3])).await;
+    let ask = |cluster_id: &str, to: NodeKey, kind: Kind| {
+        let head = RequestHead {
+            cluster_id: cluster_id.into(),
+            from: key(2).into(),
+            incarnation: 5,
+            to: to.into(),
+            ..RequestHead::default()
+        };
+        let hello = HelloBody {
+            member: crate::control::to_wire(key(2), &member(2)),
+            applicant: Applicant::Blank as i8,
+        };
+        match kind {
+            Kind::Hello => rpc::request(head, kind, &hello).unwrap(),
+            _ => rpc::request(head, kind, &rpc::VoteBody::default()).unwrap(),
+        }
+    };
+    let node = &cluster.nodes[&1];
+    for (request, refusal) in [
+        (ask("other", key(1), Kind::Hello), Refusal::ForeignCluster),
+        (ask(CLUSTER, key(3), Kind::Hello), Refusal::WrongKey),
+        (ask(CLUSTER, key(1), Kind::Vote), Refusal::NotReady),
+        (Bytes::from_static(b"\0\x01junk"), Refusal::Invalid),
+        (Bytes::new(), Refusal::Invalid),
+    ] {
+        let answer = node.receive(request).await.unwrap();
+        let (_, body) = rpc::read_answer::<HelloAnswer>(answer).unwrap();
+        assert_eq!(body, Err(refusal));
+    }
+    let answer = node.receive(ask(CLUSTER, key(1), Kind::Hello)).await.unwrap();
+    let (head, body) = rpc::read_answer::<HelloAnswer>(answer).unwrap();
+    assert_eq!((head.key.key(), body.unwrap().has_past), (key(1), false));
+}
+
+/// Who is removed while it is away is no member any more when it comes back: it asks to stand by, and learns why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_removed_while_it_was_away_learns_of_it() {
+    let mut cluster = Cluster::start(&[1, 2, 3, 4]).await;
+    level(&cluster).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    let (leader, _) = cluster.leader().await;
+    let away = [1, 2, 3, 4].into_iter().find(|id| *id != leader).unwrap();
+    cluster.stop_node(away).await;
+    // Until nobody counts on hearing of it.
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    change(&cluster, VoterChange::Remove(key(away))).await.unwrap();
+    let gone = |node: &RaftQuorum| node.store.membership().get_node(&key(away)).is_none();
+    let (leader, _) = cluster.leader().await;
+    cluster.until(leader, "forgets who is not there", gone).await;
+    let last = cluster.write(1).await;
+    cluster.start_node(away, Start::default()).await;
+    cluster.agree(last.offset).await;
+    cluster.until(away, "has no vote", |node| !voter_ids(node).contains(&away)).await;
+}
