@@ -130,7 +130,7 @@ LATER = {
     "ConsumerGroupDescribe", "ShareGroupHeartbeat", "ShareGroupDescribe", "ShareFetch", "ShareAcknowledge",
     "InitializeShareGroupState", "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState",
     "ReadShareGroupStateSummary", "DescribeShareGroupOffsets", "AlterShareGroupOffsets", "DeleteShareGroupOffsets",
-    "StreamsGroupHeartbeat", "StreamsGroupDescribe", "AddRaftVoter", "RemoveRaftVoter",
+    "StreamsGroupHeartbeat", "StreamsGroupDescribe",
 }
 
 

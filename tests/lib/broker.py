@@ -62,10 +62,10 @@ def free_ports(n):
 class Broker:
     """A combined node. Use as `with Broker({"key": "value"}) as b:`; b.bootstrap is where it answers."""
 
-    def __init__(self, config=None, folder=None, three_dirs=False):
+    def __init__(self, config=None, folder=None, three_dirs=False, port=None, cluster_id=None):
         self.own = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="ottla-test-"))
-        self.port = free_ports(3)
+        self.port = port or free_ports(3)
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.data = self.folder / "data"
         self.dirs = [self.folder / name for name in "abc"] if three_dirs else [self.data]
@@ -85,7 +85,7 @@ class Broker:
         self.file = self.folder / "server.properties"
         self.write_config()
         format_ = [kafka_home() / "bin/kafka-storage.sh"] if KAFKA else [binary(), "storage"]
-        cluster_id = subprocess.run([*format_, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
+        cluster_id = cluster_id or subprocess.run([*format_, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
         subprocess.run([*format_, "format", "-t", cluster_id, "-c", self.file], check=True, capture_output=True)
         self.cluster_id = cluster_id
 
@@ -96,10 +96,18 @@ class Broker:
 
     def start(self, wait=90):
         """Starts the node and waits until it answers a request."""
+        self.launch()
+        return self.wait_answers(wait)
+
+    def launch(self):
+        """Starts the process and waits for nothing."""
         self.log = open(self.folder / "out", "ab")
         command = [kafka_home() / "bin/kafka-server-start.sh", self.file] if KAFKA else [binary(), "server", self.file]
         env = {"KAFKA_HEAP_OPTS": "-Xms512m -Xmx512m", **os.environ}
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=env)
+
+    def wait_answers(self, wait=90):
+        """Waits until the node answers a request."""
         end = time.time() + wait
         while not self.answers():
             if self.process.poll() is not None:

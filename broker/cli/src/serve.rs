@@ -169,23 +169,33 @@ fn format_if_pristine(config: &BrokerConfig) -> Result<(), String> {
 
 /// Tells where the node is, and what to try.
 fn greet(out: &mut dyn Write, node: &Node, config: &BrokerConfig) -> std::io::Result<()> {
-    let brokers = node.bound.iter().filter(|b| b.kind == ottla_server::ListenerKind::Broker);
-    let addresses: Vec<_> = brokers.map(|b| b.address.to_string()).collect();
-    let address = addresses.first().map_or("", String::as_str);
+    let of_kind = |kind| {
+        let bound = node.bound.iter().filter(move |b| b.kind == kind);
+        bound.map(|b| b.address.to_string()).collect::<Vec<_>>()
+    };
+    let brokers = of_kind(ottla_server::ListenerKind::Broker);
     writeln!(out, "Ottla {} serves.", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  Kafka    {}", addresses.join(", "))?;
+    match brokers.as_slice() {
+        [] => {
+            let controllers = of_kind(ottla_server::ListenerKind::Controller);
+            writeln!(out, "  quorum   {}", controllers.join(", "))?;
+        }
+        brokers => writeln!(out, "  Kafka    {}", brokers.join(", "))?,
+    }
     if let Some(http) = node.http_address() {
         writeln!(out, "  HTTP     http://{http}")?;
     }
     writeln!(out, "  cluster  {}", node.context().cluster_id)?;
     writeln!(out, "  data     {}", config.log_dirs().join(", "))?;
-    writeln!(out, "Try next, in another terminal:")?;
-    for command in [
-        "topics --create --topic hello",
-        "console-producer --topic hello",
-        "console-consumer --topic hello --from-beginning",
-    ] {
-        writeln!(out, "  ottla {command} --bootstrap-server {address}")?;
+    if let Some(address) = brokers.first() {
+        writeln!(out, "Try next, in another terminal:")?;
+        for command in [
+            "topics --create --topic hello",
+            "console-producer --topic hello",
+            "console-consumer --topic hello --from-beginning",
+        ] {
+            writeln!(out, "  ottla {command} --bootstrap-server {address}")?;
+        }
     }
     writeln!(out, "Ctrl-C stops it.")?;
     out.flush()

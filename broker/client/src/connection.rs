@@ -25,6 +25,10 @@ pub const MAX_FRAME: usize = 256 << 20;
 /// Requests on one connection that may wait for their answers at a time; the next one waits to be sent.
 pub const MAX_IN_FLIGHT: usize = 64;
 
+/// The headers with tagged fields.
+const FLEXIBLE_REQUEST: i16 = 2;
+const FLEXIBLE_RESPONSE: i16 = 1;
+
 /// Bytes that are reserved for an answer before any of it is there.
 const FIRST_READ: usize = 64 << 10;
 
@@ -155,6 +159,12 @@ impl Connection {
         self.shared.state().ended.is_some()
     }
 
+    /// Ends the connection. Whoever waits for an answer waits no longer.
+    pub fn close(&self) {
+        self.shared.end("it was closed".to_owned());
+        self.reader.abort();
+    }
+
     /// The newest version of an API that both sides have, among `allowed`.
     pub fn version(&self, api: ApiKey, allowed: Versions) -> Result<i16, ClientError> {
         let unsupported = || ClientError::Unsupported { address: self.address.clone(), api };
@@ -193,10 +203,42 @@ impl Connection {
         self.write(&frame).await
     }
 
+    /// Sends bytes under a key that is none of Kafka's, and waits for the bytes of the answer: what
+    /// nodes of one cluster say among themselves. `patience` in place of the usual time for an answer.
+    pub async fn send_bytes(
+        &self,
+        key: i16,
+        name: &'static str,
+        body: &Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, ClientError> {
+        let _permit = self.in_flight.acquire().await.map_err(|_| self.disconnected())?;
+        let id = self.new_id();
+        let mut e = Encoder::with_capacity(body.len() + 64);
+        self.header(key, 0, id).encode(&mut e, FLEXIBLE_REQUEST)?;
+        e.raw(body);
+        let frame = self.answer(name, id, &e.into_bytes()?, patience).await?;
+        let mut d = Decoder::new(frame);
+        let header = ResponseHeader::decode(&mut d, FLEXIBLE_RESPONSE);
+        header.map_err(|e| self.unreadable(name, e))?;
+        Ok(d.rest())
+    }
+
     async fn exchange<R: Request>(&self, request: &R, version: i16) -> Result<Bytes, ClientError> {
         let _permit = self.in_flight.acquire().await.map_err(|_| self.disconnected())?;
         let id = self.new_id();
         let frame = self.frame(request, version, id)?;
+        self.answer(R::KEY.spec().name, id, &frame, self.request_timeout).await
+    }
+
+    /// Sends a frame and waits for the answer to it.
+    async fn answer(
+        &self,
+        api: &'static str,
+        id: i32,
+        frame: &Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, ClientError> {
         let (sender, answer) = oneshot::channel();
         {
             let mut state = self.shared.state();
@@ -206,21 +248,17 @@ impl Connection {
             }
             state.waiting.insert(id, sender);
         }
-        let exchanged = timeout(self.request_timeout, async {
-            self.write(&frame).await?;
+        let exchanged = timeout(patience, async {
+            self.write(frame).await?;
             answer.await.map_err(|_| self.disconnected())
         });
         match exchanged.await {
             Ok(result) => result,
             Err(_) => {
-                let api = R::KEY.spec().name;
                 // Answers come in order: one that does not come holds up all others.
                 self.shared.end(format!("no answer to {api} came in time"));
-                Err(ClientError::NoAnswer {
-                    address: self.address.clone(),
-                    api,
-                    within: self.request_timeout,
-                })
+                let address = self.address.clone();
+                Err(ClientError::NoAnswer { address, api, within: patience })
             }
         }
     }
@@ -229,14 +267,18 @@ impl Connection {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn frame<R: Request>(&self, request: &R, version: i16, id: i32) -> Result<Bytes, ClientError> {
-        let mut e = Encoder::new();
-        let header = RequestHeader {
-            request_api_key: R::KEY as i16,
+    fn header(&self, key: i16, version: i16, id: i32) -> RequestHeader {
+        RequestHeader {
+            request_api_key: key,
             request_api_version: version,
             correlation_id: id,
             client_id: Some(self.client_id.clone()),
-        };
+        }
+    }
+
+    fn frame<R: Request>(&self, request: &R, version: i16, id: i32) -> Result<Bytes, ClientError> {
+        let mut e = Encoder::new();
+        let header = self.header(R::KEY.code(), version, id);
         header.encode(&mut e, R::KEY.spec().request_header(version))?;
         request.encode(&mut e, version)?;
         Ok(e.into_bytes()?)

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
-use crate::controller::ControllerHandle;
+use crate::channel::ControllerChannel;
 use crate::ids::PartitionId;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::publish::Assignment;
@@ -73,7 +73,7 @@ impl Assignments {
     pub async fn run(
         self: Arc<Self>,
         broker_id: i32,
-        controller: ControllerHandle,
+        controller: ControllerChannel,
         lifecycle: Arc<Lifecycle>,
     ) {
         let mut stage = lifecycle.stage();

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
-use crate::controller::ControllerHandle;
+use crate::channel::ControllerChannel;
 use crate::core::Core;
 use crate::ids::PartitionId;
 use crate::lifecycle::{Lifecycle, Stage};
@@ -74,7 +74,7 @@ impl IsrChanges {
 pub async fn keep_in_sync(
     core: Arc<Core>,
     broker_id: i32,
-    controller: ControllerHandle,
+    controller: ControllerChannel,
     lifecycle: Arc<Lifecycle>,
 ) {
     let mut stage = lifecycle.stage();
@@ -84,7 +84,7 @@ pub async fn keep_in_sync(
     tokio::join!(tell(&core, broker_id, &controller, &lifecycle), check(&core));
 }
 
-async fn tell(core: &Core, me: i32, controller: &ControllerHandle, lifecycle: &Lifecycle) {
+async fn tell(core: &Core, me: i32, controller: &ControllerChannel, lifecycle: &Lifecycle) {
     let changes = core.cluster().changes();
     loop {
         let some = changes.take();

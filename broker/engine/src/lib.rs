@@ -9,6 +9,7 @@
 //! them), `publish` (how the Image becomes logs and roles) and `shard` (machines).
 
 mod assignments;
+mod channel;
 mod cluster;
 mod controller;
 mod core;
@@ -39,6 +40,7 @@ mod warm;
 
 pub use crate::core::Core;
 pub use assignments::Assignments;
+pub use channel::{Answered, Answering, ControllerChannel, RemoteController};
 pub use cluster::Cluster;
 pub use controller::{ControllerHandle, ControllerStart};
 pub use dirs::{LogDir, LogDirs};

@@ -12,7 +12,7 @@ use ottla_wire::{ErrorCode, Uuid};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
-use crate::controller::ControllerHandle;
+use crate::channel::ControllerChannel;
 use crate::dirs::LogDirs;
 
 /// The rest between tries while no controller answers.
@@ -67,7 +67,7 @@ impl Lifecycle {
     /// Registers on the current runtime, and beats at this pace until it is told to stop.
     #[must_use]
     pub fn start(
-        controller: ControllerHandle,
+        controller: ControllerChannel,
         registration: BrokerRegistrationRequest,
         pace: Pace,
         applied: Applied,
@@ -134,7 +134,7 @@ impl Lifecycle {
 
 struct Life {
     this: Arc<Lifecycle>,
-    controller: ControllerHandle,
+    controller: ControllerChannel,
     registration: BrokerRegistrationRequest,
     pace: Pace,
     applied: Applied,

@@ -3,10 +3,17 @@
 //! A handler is `handle(call, request) -> Answer<response>`, in three paragraphs: authorize, ask the
 //! engine, translate.
 
+pub mod add_raft_voter;
+pub mod allocate_producer_ids;
 pub mod alter_configs;
+pub mod alter_partition;
 pub mod alter_partition_reassignments;
 pub mod alter_replica_log_dirs;
 pub mod api_versions;
+pub mod assign_replicas_to_dirs;
+pub mod broker_heartbeat;
+pub mod broker_registration;
+pub mod controller_registration;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_groups;
@@ -20,7 +27,9 @@ pub mod describe_producers;
 pub mod describe_quorum;
 pub mod describe_topic_partitions;
 pub mod elect_leaders;
+pub mod envelope;
 pub mod fetch;
+pub mod fetch_snapshot;
 pub mod find_coordinator;
 pub mod get_telemetry_subscriptions;
 pub mod heartbeat;
@@ -39,9 +48,11 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod push_telemetry;
+pub mod remove_raft_voter;
 pub mod sync_group;
 pub mod unregister_broker;
 pub mod update_features;
+pub mod update_raft_voter;
 
 pub(crate) mod forwarded;
 pub(crate) mod groups;
@@ -49,3 +60,4 @@ pub(crate) mod loggers;
 pub(crate) mod operations;
 pub(crate) mod partitions;
 pub(crate) mod topics;
+pub(crate) mod voters;

@@ -48,6 +48,9 @@ pub struct Call {
     pub version: i16,
     /// What the client calls itself; empty when it does not say.
     pub client_id: String,
+    /// Of a request in an Envelope: set when this node's controller is not the active one, so that
+    /// the broker which forwarded it tries again.
+    pub refused: Option<Arc<AtomicBool>>,
 }
 
 impl Call {
@@ -55,6 +58,21 @@ impl Call {
     #[must_use]
     pub fn client_host(&self) -> String {
         format!("/{}", java_address(self.session.remote.ip()))
+    }
+
+    /// The client's address as an Envelope has it: 4 or 16 bytes.
+    pub(crate) fn client_address(&self) -> Vec<u8> {
+        match self.session.remote.ip().to_canonical() {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        }
+    }
+
+    /// Notes that the request needs another node's controller.
+    pub(crate) fn not_controller(&self) {
+        if let Some(refused) = &self.refused {
+            refused.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Hands the sender on as telemetry knows it, and remembers that this connection has to do with

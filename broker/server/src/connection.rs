@@ -14,6 +14,7 @@ use ottla_wire::{Decoder, Encoder, Message};
 use crate::answer::{Answer, Filled, Holds};
 use crate::call::{Call, Session};
 use crate::context::Context;
+use crate::peers::members;
 use crate::routes;
 
 /// Opens connections of one listener.
@@ -67,6 +68,9 @@ impl Service for Connection {
 impl Connection {
     fn answer(&self, frame: Bytes) -> Outcome {
         let size = frame.len();
+        if self.session.kind == Listener::Controller && members::is_exchange(&frame) {
+            return members::receive(&self.context, frame);
+        }
         let mut decoder = Decoder::new(frame);
         let (key, header) = match RequestHeader::decode_at_start(&mut decoder) {
             Ok(both) => both,
@@ -74,12 +78,13 @@ impl Connection {
         };
         let spec = key.spec();
         let version = header.request_api_version;
-        let envelope = Envelope { spec, version, correlation_id: header.correlation_id, size };
+        let envelope = Envelope::new(spec, version, header.correlation_id, size);
         let call = Call {
             context: Arc::clone(&self.context),
             session: Arc::clone(&self.session),
             version,
             client_id: header.client_id.unwrap_or_default(),
+            refused: None,
         };
         self.session.client.get_or_init(|| call.client_id.chars().take(CLIENT_SHOWN).collect());
         if !spec.stable.contains(version) || !spec.is_on(self.session.kind) {
@@ -117,6 +122,16 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
+    /// Of a request of this version.
+    pub(crate) fn new(
+        spec: &'static ApiSpec,
+        version: i16,
+        correlation_id: i32,
+        size: usize,
+    ) -> Self {
+        Self { spec, version, correlation_id, size }
+    }
+
     /// Decodes a request; the reason to close the connection when it cannot be.
     pub(crate) fn decode<M: Message>(self, decoder: &mut Decoder) -> Result<M, CloseReason> {
         M::decode(decoder, self.version).map_err(|error| {

@@ -9,17 +9,19 @@ use ottla_controller::{Command, Reply};
 use ottla_coordinator::group::DeletedTopic;
 use ottla_coordinator::{Command as GroupCommand, Request};
 use ottla_engine::{
-    ControllerHandle, Core, FetchSessions, Groups, Lifecycle, LogDirs, Moves, OFFSETS_TOPIC,
+    ControllerChannel, Core, FetchSessions, Groups, Lifecycle, LogDirs, Moves, OFFSETS_TOPIC,
     PartitionId, Replicas,
 };
 use ottla_metadata::{Delta, Image};
-use ottla_quorum::Quorum;
+use ottla_quorum::{Quorum, RaftQuorum};
 use ottla_wire::api::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
 use ottla_wire::{ErrorCode, Uuid};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
+
+use crate::peers::Controllers;
 
 /// How long a request waits until this node has the topics that it had made.
 const VISIBLE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -49,9 +51,13 @@ pub struct Context {
     /// The groups that this node coordinates.
     pub groups: Arc<Groups>,
     /// The way to the controller.
-    pub controller: ControllerHandle,
+    pub controller: ControllerChannel,
     /// The metadata log.
     pub quorum: Arc<dyn Quorum>,
+    /// The same as a member of the quorum has it; none on a node that only follows.
+    pub raft: Option<Arc<RaftQuorum>>,
+    /// The controllers on other nodes.
+    pub controllers: Arc<Controllers>,
     /// The runtime of what is no client's connection.
     pub control: tokio::runtime::Handle,
     /// Producer ids that the controller gave to this broker.
@@ -60,7 +66,7 @@ pub struct Context {
     pub telemetry: crate::telemetry::ClientTelemetry,
     /// The offset of the metadata log up to which this node has published.
     pub applied: watch::Receiver<i64>,
-    /// This broker's life; set when it begins.
+    /// This broker's life; set when it begins, and never on a node that is no broker.
     pub lifecycle: OnceLock<Arc<Lifecycle>>,
     /// The turn to make an answer that can be very long.
     pub long_answers: tokio::sync::Mutex<()>,
@@ -93,12 +99,12 @@ impl Context {
         self.lifecycle.get().map_or(-1, |life| life.epoch())
     }
 
-    /// Whether clients are served: connections are accepted, and metadata knows of this life of the
-    /// broker and that it may serve.
+    /// Whether this node serves: connections are accepted, and metadata knows of this life of the
+    /// broker, if it is one, and that it may serve.
     #[must_use]
     pub fn serves(&self) -> bool {
         self.accepting.load(Ordering::Acquire)
-            && self.lifecycle.get().is_some_and(|l| l.is_active_in(&self.image(), self.node_id))
+            && self.lifecycle.get().is_none_or(|l| l.is_active_in(&self.image(), self.node_id))
     }
 
     /// Whether this node still takes in what the quorum commits.

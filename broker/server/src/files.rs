@@ -24,5 +24,10 @@ impl FileSource for LogFile {
 
 /// The slice, as the network sends it.
 pub(crate) fn slice(found: FetchSlice) -> FileSlice {
-    FileSlice { file: Arc::new(LogFile(found.file)), offset: found.position, len: found.len }
+    part(found.file, found.position, found.len)
+}
+
+/// A part of a file, as the network sends it.
+pub(crate) fn part(file: Arc<dyn DiskFile>, offset: u64, len: u32) -> FileSlice {
+    FileSlice { file: Arc::new(LogFile(file)), offset, len }
 }

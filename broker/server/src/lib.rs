@@ -16,6 +16,7 @@ mod context;
 mod files;
 mod http;
 pub mod node;
+mod peers;
 mod producer_ids;
 mod routes;
 mod telemetry;

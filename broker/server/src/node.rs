@@ -3,6 +3,7 @@
 mod descriptors;
 mod directories;
 mod listeners;
+mod part;
 mod publishing;
 mod settings;
 
@@ -13,25 +14,27 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::{BrokerConfig, keys};
-use ottla_controller::{Command, Settings as ControllerSettings};
+use ottla_controller::{Command, Reply, Settings as ControllerSettings};
 use ottla_engine::{
-    Assignments, ControllerHandle, ControllerStart, Core, FetchSessions, Groups, Lifecycle,
-    LogDirs, Moves, Pace, Replicas, Stage, SystemClock,
+    Assignments, ControllerChannel, ControllerHandle, ControllerStart, Core, FetchSessions, Groups,
+    Lifecycle, LogDirs, Moves, Pace, RemoteController, Replicas, Replication, ReplicationStart,
+    Stage, SystemClock, keep_in_sync,
 };
 use ottla_log::disk::Disk;
 use ottla_log::disk::real::RealDisk;
 use ottla_net::Net;
-use ottla_quorum::directories::NodeDirectories;
 use ottla_quorum::format::read_bootstrap;
-use ottla_quorum::network::Alone;
-use ottla_quorum::{NodeKey, Options, Quorum, QuorumError, RaftQuorum, Retention, SnapshotPolicy};
+use ottla_quorum::{Quorum, QuorumError};
 use ottla_replica::session::CacheSettings;
-use ottla_wire::Uuid;
+use ottla_wire::api::controller_registration::ControllerRegistrationRequest;
+use ottla_wire::{ErrorCode, Uuid};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use crate::context::Context;
 use crate::http::Http;
+use crate::peers::{Controllers, Links, brokers};
 use crate::telemetry::ClientTelemetry;
 
 pub use listeners::Bound;
@@ -45,6 +48,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long a shutdown waits for leave to stop.
 const LEAVE: Duration = Duration::from_secs(30);
+
+/// The broker epoch before the first registration.
+const NO_EPOCH: i64 = -1;
+
+/// The rest between tries to register a controller.
+const REGISTER_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why a node does not start. Each is one line that says what is wrong, and where it helps what to
 /// do.
@@ -80,10 +89,12 @@ pub struct Node {
     control: tokio::runtime::Runtime,
     net: Net,
     http: Option<Http>,
-    quorum: Arc<RaftQuorum>,
+    quorum: Arc<dyn Quorum>,
     /// Ends the process when the quorum ends by itself.
     guard: tokio::task::JoinHandle<()>,
-    lifecycle: Arc<Lifecycle>,
+    /// None on a node that is no broker.
+    lifecycle: Option<Arc<Lifecycle>>,
+    replication: Arc<Replication>,
     publishing: publishing::Publishing,
     /// Where it answers.
     pub bound: Vec<Bound>,
@@ -105,25 +116,34 @@ impl Node {
             .build()?;
         let core = Core::start(SystemClock::start())?;
 
-        let quorum = {
-            let options = quorum_options(&config, &found, &disk);
-            Arc::new(control.block_on(RaftQuorum::start(options, Alone))?)
-        };
+        let files = descriptors::share();
+        let net = listeners::start(&config, files.connections)?;
+        let (bound, mut held) = listeners::bind(&config)?;
+        let part = control.block_on(part::take(&config, &found, &disk, &bound))?;
+        let quorum = part.quorum;
         let metadata_dir = PathBuf::from(config.metadata_log_dir());
         let bootstrap = read_bootstrap(&*disk, &metadata_dir)?.unwrap_or_default();
         let (settings, current) =
             watch::channel(ControllerSettings::from_broker(&config, &found.cluster_id));
-        let controller = {
+        let local = part.raft.as_ref().map(|raft| {
             let _inside = control.enter();
             ControllerHandle::start(ControllerStart {
-                quorum: quorum.clone(),
+                quorum: raft.clone(),
                 clock: Arc::clone(core.clock()),
                 settings: current,
                 bootstrap,
             })
+        });
+        let node_id = config.node_id();
+        let controllers = {
+            let patience = config.get(keys::CONTROLLER_SOCKET_TIMEOUT_MS);
+            let patience = Duration::from_millis(u64::try_from(patience).unwrap_or(30_000));
+            let links = Links::new(format!("broker-{node_id}-to-controller"), patience);
+            Controllers::new(links, quorum.clone(), Arc::clone(&config))
         };
+        let remote: Arc<dyn RemoteController> = controllers.clone();
+        let controller = ControllerChannel::new(node_id, local, Some(remote), quorum.leadership());
 
-        let files = descriptors::share();
         let (dirs, failures) = directories::open(&disk, &config, &found, files.logs)?;
         let replicas = Replicas::new();
         let groups = Groups::new(&config, Arc::clone(&core), control.handle().clone());
@@ -134,24 +154,16 @@ impl Node {
         };
         let timeout = config.get(keys::INITIAL_BROKER_REGISTRATION_TIMEOUT_MS);
         let timeout = Duration::from_millis(u64::try_from(timeout).unwrap_or(0));
-        let image = control.block_on(publishing::first_image(&*quorum, timeout))?;
-        // Until here, the end of the quorum is the end of the start, which tells of it.
-        let ended = quorum.ended();
-        // A node without its quorum would go on with metadata that nobody can change, and look well.
-        let guard = control.spawn(async move {
-            error!("the metadata quorum ended, and with it the node: {}", ended.await);
-            std::process::exit(1);
-        });
         let (applied_sender, applied) = watch::channel(-1);
         let current = Arc::new(ArcSwap::new(Arc::clone(&config)));
         let assignments = Assignments::new();
         let moves = Moves::new(dirs.clone(), Arc::clone(&current), Arc::clone(&assignments));
         let context = Arc::new(Context {
-            node_id: config.node_id(),
+            node_id,
             cluster_id: found.cluster_id.clone(),
             initial: Arc::clone(&config),
             current,
-            published: ArcSwap::from_pointee(image.clone()),
+            published: ArcSwap::default(),
             core: Arc::clone(&core),
             replicas: Arc::clone(&replicas),
             dirs: dirs.clone(),
@@ -160,6 +172,8 @@ impl Node {
             groups: Arc::clone(&groups),
             controller: controller.clone(),
             quorum: quorum.clone(),
+            raft: part.raft,
+            controllers,
             control: control.handle().clone(),
             producer_ids: Default::default(),
             telemetry: ClientTelemetry::new(&config),
@@ -169,6 +183,31 @@ impl Node {
             accepting: std::sync::atomic::AtomicBool::new(false),
         });
 
+        let replication = Replication::new(ReplicationStart {
+            me: node_id,
+            core: Arc::clone(&core),
+            config: Arc::clone(&context.current),
+            peers: Arc::new(brokers::Replicas(brokers::Brokers::new(
+                quorum.clone(),
+                Arc::clone(&config),
+            ))),
+            broker_epoch: {
+                let context = Arc::downgrade(&context);
+                Arc::new(move || context.upgrade().map_or(NO_EPOCH, |c| c.broker_epoch()))
+            },
+            // Fetchers append as clients' connections do, and where they do.
+            runtime: fetchers(&net),
+        });
+        // The other controllers must reach this one before there can be a leader.
+        held.serve_controllers(&net, &context)?;
+        let image = control.block_on(publishing::first_image(&*quorum, timeout))?;
+        let ended = part.ended;
+        // Until here, the end of the quorum is the end of the start, which tells of it.
+        // A node without its quorum would go on with metadata that nobody can change, and look well.
+        let guard = control.spawn(async move {
+            error!("the metadata quorum ended, and with it the node: {}", ended.await);
+            std::process::exit(1);
+        });
         let publishing = publishing::Publishing::start(publishing::Start {
             context: Arc::clone(&context),
             config: Arc::clone(&config),
@@ -178,27 +217,42 @@ impl Node {
             settings,
             applied: applied_sender,
             assignments: Arc::clone(&assignments),
+            replication: Arc::clone(&replication),
         })?;
-        let net = listeners::start(&config, files.connections)?;
         publishing.set_net(net.quota().clone(), files.connections);
-        let (bound, held) = listeners::open(&net, &config, &context)?;
         let http = control.block_on(Http::open(&config, &context, files.http))?;
-        register_controller(&control, &controller, &config, &bound);
-        let lifecycle = {
+        if config.roles().is_controller() {
+            control.spawn(register_controller(
+                controller.clone(),
+                listeners::controller_registration(&config, &bound, random_uuid()),
+            ));
+        }
+        let lifecycle = config.roles().is_broker().then(|| {
             let _inside = control.enter();
             let registration = listeners::registration(&config, &found, &dirs, &bound);
             let interval = config.get(keys::BROKER_HEARTBEAT_INTERVAL_MS);
             let interval = Duration::from_millis(u64::try_from(interval).unwrap_or(2000));
             let pace = Pace { interval, registration: timeout };
-            let handle = controller.clone();
-            let life = Lifecycle::start(handle, registration, pace, applied, dirs.clone());
-            tokio::spawn(assignments.run(config.node_id(), controller, Arc::clone(&life)));
+            let channel = controller.clone();
+            let life = Lifecycle::start(channel, registration, pace, applied, dirs.clone());
+            tokio::spawn(assignments.run(node_id, controller.clone(), Arc::clone(&life)));
+            tokio::spawn(keep_in_sync(core, node_id, controller, Arc::clone(&life)));
+            // Set once; nobody else sets it.
+            let _ = context.lifecycle.set(Arc::clone(&life));
             life
+        });
+        let node = Self {
+            context,
+            control,
+            net,
+            http,
+            quorum,
+            guard,
+            lifecycle,
+            replication,
+            publishing,
+            bound,
         };
-        // Set once; nobody else sets it.
-        let _ = context.lifecycle.set(Arc::clone(&lifecycle));
-        let node =
-            Self { context, control, net, http, quorum, guard, lifecycle, publishing, bound };
         if let Some(why) = node.wait_until_running() {
             let (id, ms) = (node.context.node_id, timeout.as_millis());
             node.stop();
@@ -207,7 +261,7 @@ impl Node {
                  initial.broker.registration.timeout.ms={ms}: {why}"
             )));
         }
-        held.serve(&node.net, &node.context)?;
+        held.serve_clients(&node.net, &node.context)?;
         Ok(node)
     }
 
@@ -226,13 +280,14 @@ impl Node {
     /// Waits until metadata names this life of the broker. Before, it names the life before, or
     /// none, and clients that heard so would go astray. Returns why it never will, if so.
     fn wait_until_running(&self) -> Option<String> {
-        let mut stage = self.lifecycle.stage();
+        let life = self.lifecycle.as_ref()?;
+        let mut stage = life.stage();
         let running = async {
             let _ = stage.wait_for(|stage| *stage >= Stage::Running).await;
-            if let Some(why) = self.lifecycle.gave_up() {
+            if let Some(why) = life.gave_up() {
                 return Some(why);
             }
-            let (life, me) = (&self.lifecycle, self.context.node_id);
+            let me = self.context.node_id;
             self.publishing.wait_for(|image| life.is_active_in(image, me)).await;
             None
         };
@@ -245,12 +300,15 @@ impl Node {
         self.context.accepting.store(false, Ordering::Release);
         self.guard.abort();
         self.control.block_on(async {
-            self.lifecycle.stop(LEAVE).await;
+            if let Some(life) = &self.lifecycle {
+                life.stop(LEAVE).await;
+            }
+            self.replication.stop().await;
             self.net.shutdown(DRAIN).await;
         });
         self.context.groups.shards().stop();
         self.context.moves.stop();
-        let epoch = self.lifecycle.epoch();
+        let epoch = self.context.broker_epoch();
         self.publishing.stop(epoch);
         if let Err(error) = self.control.block_on(self.quorum.shutdown()) {
             error!(%error, "the metadata log was not closed cleanly");
@@ -261,44 +319,27 @@ impl Node {
     }
 }
 
-fn quorum_options(config: &BrokerConfig, found: &NodeDirectories, disk: &Arc<dyn Disk>) -> Options {
-    let node = NodeKey::new(config.node_id(), found.metadata_directory);
-    let metadata_dir = PathBuf::from(config.metadata_log_dir());
-    let positive = |n: i64| u64::try_from(n).ok();
-    Options {
-        initial_voters: settings::voters(config, node),
-        snapshots: SnapshotPolicy {
-            max_bytes: positive(config.get(keys::METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS))
-                .unwrap_or(u64::MAX),
-            max_interval_ms: positive(config.get(keys::METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS))
-                .unwrap_or(0),
-        },
-        retention: Retention {
-            bytes: positive(config.get(keys::METADATA_MAX_RETENTION_BYTES)),
-            ms: Some(config.get(keys::METADATA_MAX_RETENTION_MS)).filter(|ms| *ms >= 0),
-        },
-        segment_bytes: u32::try_from(config.get(keys::METADATA_LOG_SEGMENT_BYTES))
-            .unwrap_or(u32::MAX),
-        segment_ms: config.get(keys::METADATA_LOG_SEGMENT_MS),
-        election_timeout_ms: u64::try_from(config.get(keys::CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS))
-            .unwrap_or(1000),
-        ..Options::new(node, Arc::clone(disk), metadata_dir, settings::wall_ms)
+/// Where fetchers run: on the thread that has the listeners' own tasks not.
+fn fetchers(net: &Net) -> Handle {
+    match net.runtimes().workers() {
+        [.., last] => last.handle.clone(),
+        [] => Handle::current(),
     }
 }
 
-fn register_controller(
-    control: &tokio::runtime::Runtime,
-    controller: &ControllerHandle,
-    config: &BrokerConfig,
-    bound: &[Bound],
-) {
-    let request = listeners::controller_registration(config, bound, random_uuid());
-    let asked = controller.submit(Command::RegisterController(request));
-    control.spawn(async move {
-        if let Err(error) = asked.await {
-            error!(%error, "the controller could not be registered");
+/// Has the active controller know this one, and where it listens.
+async fn register_controller(channel: ControllerChannel, request: ControllerRegistrationRequest) {
+    loop {
+        match channel.submit(Command::RegisterController(request.clone())).await {
+            Ok(Reply::RegisterController(answer)) if answer.error_code == ErrorCode::NONE => return,
+            Ok(Reply::RegisterController(answer)) => {
+                error!(error = %answer.error_code, "the controller cannot be registered");
+            }
+            Ok(other) => debug!(?other, "the controller is not registered yet"),
+            Err(error) => debug!(%error, "the controller is not registered yet"),
         }
-    });
+        tokio::time::sleep(REGISTER_AGAIN).await;
+    }
 }
 
 fn random_uuid() -> Uuid {

@@ -59,14 +59,25 @@ routes! {
     ListPartitionReassignments => list_partition_reassignments;
     OffsetDelete => offset_delete;
     DescribeQuorum => describe_quorum;
+    AlterPartition => alter_partition;
     UpdateFeatures => update_features;
+    Envelope => envelope;
+    FetchSnapshot => fetch_snapshot;
     DescribeCluster => describe_cluster;
     DescribeProducers => describe_producers;
+    BrokerRegistration => broker_registration;
+    BrokerHeartbeat => broker_heartbeat;
     UnregisterBroker => unregister_broker;
+    AllocateProducerIds => allocate_producer_ids;
+    ControllerRegistration => controller_registration;
     GetTelemetrySubscriptions => get_telemetry_subscriptions;
     PushTelemetry => push_telemetry;
+    AssignReplicasToDirs => assign_replicas_to_dirs;
     ListConfigResources => list_config_resources;
     DescribeTopicPartitions => describe_topic_partitions;
+    AddRaftVoter => add_raft_voter;
+    RemoveRaftVoter => remove_raft_voter;
+    UpdateRaftVoter => update_raft_voter;
 }
 
 /// Whether a request of this key is served.

@@ -141,7 +141,7 @@ keys! {
     MIN_INSYNC_REPLICAS: i32 = "min.insync.replicas", .default("1").min(1).high().cluster_wide();
     /// Whether a replica that lacks records may lead when no other is left.
     UNCLEAN_LEADER_ELECTION_ENABLE: bool = "unclean.leader.election.enable",
-        .default("false").high().cluster_wide().planned(why::REPL);
+        .default("false").high().cluster_wide();
     /// How often the controller looks for partitions that need such a leader.
     UNCLEAN_LEADER_ELECTION_INTERVAL_MS: i64 = "unclean.leader.election.interval.ms",
         .default("300000").min(1).internal().planned(why::REPL);

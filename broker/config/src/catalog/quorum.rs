@@ -15,8 +15,7 @@ keys! {
     CONTROLLER_LISTENER_NAMES: Names = "controller.listener.names",
         .required().valid(Valid::Distinct(&[], Emptiness::Refused)).high();
     /// How long a broker waits for an answer of the controller.
-    CONTROLLER_SOCKET_TIMEOUT_MS: i32 = "controller.socket.timeout.ms", .default("30000")
-        .planned(why::NODES);
+    CONTROLLER_SOCKET_TIMEOUT_MS: i32 = "controller.socket.timeout.ms", .default("30000");
     /// Voters of the metadata quorum, as `id@host:port` entries, when they are fixed.
     CONTROLLER_QUORUM_VOTERS: Names = "controller.quorum.voters",
         .default("").valid(Valid::Voters).high();
@@ -49,7 +48,7 @@ keys! {
         .default("1048576").min(1).low().planned(why::NODES);
     /// Whether a controller that finds a quorum adds itself to the voters.
     CONTROLLER_QUORUM_AUTO_JOIN_ENABLE: bool = "controller.quorum.auto.join.enable",
-        .default("false").low().planned(why::NODES);
+        .default("false").low();
     /// Period over which slow events of the controller are gathered.
     CONTROLLER_PERFORMANCE_SAMPLE_PERIOD_MS: i64 = "controller.performance.sample.period.ms",
         .default("60000").min(100).internal().planned(why::CONTROLLER_PERF);

@@ -112,5 +112,5 @@ keys! {
         .default("604800000").min(1).synonyms(&["log.roll.ms", "log.roll.hours"]);
     /// Whether a replica that lacks records may lead when no other is left.
     UNCLEAN_LEADER_ELECTION_ENABLE: bool = "unclean.leader.election.enable",
-        .default("false").synonyms(&["unclean.leader.election.enable"]).planned(why::REPL);
+        .default("false").synonyms(&["unclean.leader.election.enable"]);
 }

@@ -17,6 +17,7 @@ use ottla_wire::api::broker_registration::{BrokerRegistrationRequest, Feature};
 use ottla_wire::schema::metadata::NoOpRecord;
 
 use super::*;
+use crate::channel::ControllerChannel;
 use crate::dirs::LogDirs;
 use crate::env::SystemClock;
 use crate::lifecycle::{Lifecycle, Pace, Stage};
@@ -316,11 +317,14 @@ async fn a_broker_that_no_controller_takes_gives_up_in_time() {
     quorum.leadership.send_replace(Leadership { role: Role::Follower, leader: None, ..led });
     let short = Duration::from_millis(200);
     let pace = Pace { interval: short, registration: short };
+    let channel = |id| {
+        ControllerChannel::new(id, Some(controller.clone()), None, quorum.leadership.subscribe())
+    };
     let live = |cluster_id: &str, id| {
         let registration =
             BrokerRegistrationRequest { cluster_id: cluster_id.into(), ..request(id) };
         let (_, applied) = watch::channel(-1);
-        Lifecycle::start(controller.clone(), registration, pace, applied, LogDirs::new(Vec::new()))
+        Lifecycle::start(channel(id), registration, pace, applied, LogDirs::new(Vec::new()))
     };
     let gives_up = async |life: Arc<Lifecycle>| {
         let mut stage = life.stage();

@@ -79,7 +79,7 @@ impl Followed {
         };
         let diverging = &data.diverging_epoch;
         let diverging = (diverging.epoch >= 0 || diverging.end_offset >= 0)
-            .then(|| EpochEnd { epoch: diverging.epoch, end: diverging.end_offset });
+            .then_some(EpochEnd { epoch: diverging.epoch, end: diverging.end_offset });
         let answer = FetchAnswer {
             error: data.error_code,
             high_watermark: data.high_watermark,

@@ -10,9 +10,9 @@ use arc_swap::ArcSwap;
 use ottla_config::{BrokerConfig, NoSurroundings, parse};
 use ottla_controller::{Command, Reply, Settings};
 use ottla_engine::{
-    Ack, AppendHow, ControllerHandle, ControllerStart, Core, EngineError, FetchSessions, Lifecycle,
-    LogDir, LogDirs, Pace, Partition, PartitionId, Publisher, Replicas, Replication,
-    ReplicationStart, SystemClock, keep_in_sync,
+    Ack, AppendHow, ControllerChannel, ControllerHandle, ControllerStart, Core, EngineError,
+    FetchSessions, Lifecycle, LogDir, LogDirs, Pace, Partition, PartitionId, Publisher, Replicas,
+    Replication, ReplicationStart, SystemClock, keep_in_sync,
 };
 use ottla_log::cache::FileCache;
 use ottla_log::dir::LogDir as Files;
@@ -72,7 +72,7 @@ pub(crate) struct Cluster {
     root: tempfile::TempDir,
     pub(crate) runtime: Runtime,
     quorum: Arc<RaftQuorum>,
-    pub(crate) controller: ControllerHandle,
+    pub(crate) controller: ControllerChannel,
     pub(crate) wires: Wires,
     pub(crate) nodes: BTreeMap<i32, Node>,
     settings: Vec<&'static str>,
@@ -118,8 +118,8 @@ impl Cluster {
         let mut cluster = Self {
             root,
             runtime,
+            controller: ControllerChannel::new(0, Some(controller), None, quorum.leadership()),
             quorum,
-            controller,
             wires: Wires::new(),
             nodes: BTreeMap::new(),
             settings: settings.to_vec(),

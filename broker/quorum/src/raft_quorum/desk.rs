@@ -166,8 +166,7 @@ impl Desk {
         if !vote.is_committed() {
             return Err(invalid("nobody leads by that vote".to_owned()));
         }
-        let entries =
-            entries(body.batches, previous, body.vote.epoch).map_err(|why| invalid(why))?;
+        let entries = entries(body.batches, previous, body.vote.epoch).map_err(invalid)?;
         let request =
             AppendEntriesRequest { vote, prev_log_id: previous, entries, leader_commit: committed };
         let answer = self.raft.append_entries(request).await.map_err(|e| self.stopped(&e))?;

@@ -394,11 +394,10 @@ impl Changer {
 
 /// Whether a membership was refused only because another one is on its way.
 fn is_early(e: &ClientWriteError<TypeConfig>) -> bool {
-    match e {
+    matches!(
+        e,
         ClientWriteError::ChangeMembershipError(
             ChangeMembershipError::InProgress(_) | ChangeMembershipError::UncommittedLeaderLog(_),
-        ) => true,
-        ClientWriteError::PreconditionFailed(_) => true,
-        _ => false,
-    }
+        ) | ClientWriteError::PreconditionFailed(_)
+    )
 }

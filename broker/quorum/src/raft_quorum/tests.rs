@@ -367,7 +367,7 @@ async fn an_image_is_whole_on_a_follower_too() {
     let (leader, _) = cluster.leader().await;
     let follower = [1, 2, 3].into_iter().find(|id| *id != leader).unwrap();
     cluster.stop_node(follower).await;
-    cluster.start_node(follower, &[]).await;
+    cluster.start_node(follower, Start::default()).await;
     let whole = tokio::time::timeout(PATIENCE, cluster.nodes[&follower].caught_up()).await;
     let image = whole.expect("it waits").unwrap();
     assert!(image.provenance().offset >= last.offset);

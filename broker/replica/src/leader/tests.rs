@@ -69,6 +69,7 @@ fn too_few_in_sync_stop_writes_and_the_high_watermark() {
     leader.check_append(Acks::Leader).unwrap();
     assert_eq!(leader.appended(12, &at(1001)), None);
     leader.fetched(&fetch(2, 12), &at(1001)).unwrap();
+    assert!(!leader.enough_in_sync());
     let proposal = leader.propose_join(2, &at(1001)).unwrap();
     assert_eq!(proposal.isr, [(1, -1), (2, 22)]);
     assert_eq!((proposal.leader_epoch, proposal.partition_epoch), (5, 8));
@@ -174,6 +175,8 @@ fn metadata_that_are_older_than_the_controllers_answer_change_nothing() {
     // Of the same partition epoch, they may name other replicas all the same.
     leader.changed(&membership(9, &[1, 2, 3], &[1]), &at(9001));
     assert_eq!(leader.followers().count(), 2);
+    leader.changed(&membership(8, &[1], &[1]), &at(9001));
+    assert_eq!(leader.followers().count(), 2, "older replicas are no news either");
     // Newer ones end what is under way.
     leader.fetched(&fetch(3, 12), &at(9002)).unwrap();
     let proposal = leader.propose_join(3, &at(9002)).unwrap();

@@ -9,13 +9,24 @@ use ottla_wire::api::describe_quorum::{
 };
 
 use crate::answer::Answer;
+use crate::api::voters::elsewhere;
 use crate::call::Call;
 
 /// The topic whose partition 0 is the metadata log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
-/// Answers DescribeQuorum.
+/// Answers DescribeQuorum. Only the leader knows how far the others are.
 pub fn handle(call: Call, request: DescribeQuorumRequest) -> Answer<DescribeQuorumResponse> {
+    Answer::later(async move {
+        match elsewhere(&call, &request).await {
+            Some(Ok(answer)) => answer,
+            // Nobody leads, or nobody can be asked: what this node knows is better than nothing.
+            Some(Err(_)) | None => own(&call, request),
+        }
+    })
+}
+
+fn own(call: &Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
     let quorum = call.context.quorum.describe();
     let wanted = request.topics.iter().all(|t| {
         t.topic_name == METADATA_TOPIC && t.partitions.iter().all(|p| p.partition_index == 0)
@@ -23,7 +34,7 @@ pub fn handle(call: Call, request: DescribeQuorumRequest) -> Answer<DescribeQuor
     let topics = if wanted && !request.topics.is_empty() {
         vec![DescribeQuorumResponseTopicData {
             topic_name: METADATA_TOPIC.to_owned(),
-            partitions: vec![describe(&call, &quorum)],
+            partitions: vec![describe(call, &quorum)],
         }]
     } else {
         let unknown = |partition_index| DescribeQuorumResponsePartitionData {
@@ -39,7 +50,7 @@ pub fn handle(call: Call, request: DescribeQuorumRequest) -> Answer<DescribeQuor
         request.topics.into_iter().map(topic).collect()
     };
     let nodes = if call.version >= 2 { nodes(&quorum) } else { Vec::new() };
-    DescribeQuorumResponse { topics, nodes, error_message: None, ..Default::default() }.into()
+    DescribeQuorumResponse { topics, nodes, error_message: None, ..Default::default() }
 }
 
 fn describe(call: &Call, quorum: &Description) -> DescribeQuorumResponsePartitionData {
@@ -53,12 +64,13 @@ fn describe(call: &Call, quorum: &Description) -> DescribeQuorumResponsePartitio
             Some(ago) => now.saturating_sub_unsigned(ago),
             None => -1,
         };
+        let (heard, caught_up) = (at(r.last_heard_ms_ago), at(r.caught_up_ms_ago));
         ReplicaState {
             replica_id: r.key.id,
             replica_directory_id: if dynamic { r.key.directory } else { Default::default() },
             log_end_offset: r.log_end_offset.unwrap_or(-1),
-            last_fetch_timestamp: at(r.last_heard_ms_ago),
-            last_caught_up_timestamp: at(r.caught_up_ms_ago),
+            last_fetch_timestamp: heard,
+            last_caught_up_timestamp: caught_up,
         }
     };
     DescribeQuorumResponsePartitionData {

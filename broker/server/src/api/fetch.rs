@@ -14,12 +14,14 @@ use ottla_replica::EpochCheck;
 use ottla_replica::session::{
     Answer as SessionAnswer, FetchPartition as Asked, Key, Naming, News, Notice, Topic,
 };
+use ottla_wire::api::Listener;
 use ottla_wire::api::fetch::{
     AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse,
     LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use ottla_wire::{ErrorCode, Records};
 
+mod metadata_log;
 mod session;
 
 use self::session::Round;
@@ -58,6 +60,9 @@ struct Preferred {
 
 /// Answers Fetch.
 pub fn handle(call: Call, request: FetchRequest) -> Answer<FetchResponse> {
+    if call.session.kind == Listener::Controller {
+        return metadata_log::handle(call, request);
+    }
     let replica = match call.version {
         EPOCHS_SINCE.. => request.replica_state.replica_id,
         _ => request.replica_id,
@@ -128,7 +133,7 @@ fn params(call: &Call, request: &FetchRequest, replica: i32) -> FetchParams {
         (-1, RACKS_SINCE..) => ReadFrom::Anyone,
         _ => ReadFrom::Leader,
     };
-    let follower = (replica >= 0).then(|| FollowerId {
+    let follower = (replica >= 0).then_some(FollowerId {
         broker: replica,
         epoch: if call.version >= EPOCHS_SINCE { request.replica_state.replica_epoch } else { -1 },
     });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ottla_controller::{ApiError, Command, Reply};
 use ottla_wire::ErrorCode;
+use ottla_wire::api::Listener;
 
 use crate::answer::Answer;
 use crate::call::Call;
@@ -40,8 +41,14 @@ where
     })
 }
 
-/// Asks until a controller answers, or time is up.
+/// Asks until a controller answers, or time is up. What came to a controller's listener is for this
+/// node's own controller: if it is not the active one, whoever asks has to look for another.
 async fn ask(call: &Call, command: Command, patience: Duration) -> Result<Reply, ErrorCode> {
+    if call.session.kind == Listener::Controller {
+        let asked = own(call, command).await;
+        call.context.caught_up().await;
+        return asked;
+    }
     let deadline = tokio::time::Instant::now() + patience;
     loop {
         match call.context.controller.submit(command.clone()).await {
@@ -56,4 +63,33 @@ async fn ask(call: &Call, command: Command, patience: Duration) -> Result<Reply,
             }
         }
     }
+}
+
+/// Asks this node's own controller.
+async fn own(call: &Call, command: Command) -> Result<Reply, ErrorCode> {
+    let asked = match call.context.controller.local() {
+        Some(controller) => controller.submit(command).await,
+        None => Err(ErrorCode::NOT_CONTROLLER),
+    };
+    if asked == Err(ErrorCode::NOT_CONTROLLER) {
+        call.not_controller();
+    }
+    asked
+}
+
+/// What only nodes of the cluster ask, of this node's own controller. `take` and `fail` as in
+/// [`forward`].
+pub(crate) fn decide<R, T, F>(call: Call, command: Command, take: T, fail: F) -> Answer<R>
+where
+    R: Send + 'static,
+    T: FnOnce(Reply) -> Option<R> + Send + 'static,
+    F: FnOnce(ErrorCode) -> R + Send + 'static,
+{
+    Answer::later(async move {
+        match own(&call, command).await {
+            Ok(Reply::Failed(error)) => fail(error.code),
+            Ok(reply) => take(reply).unwrap_or_else(|| fail(ErrorCode::UNKNOWN_SERVER_ERROR)),
+            Err(code) => fail(code),
+        }
+    })
 }

@@ -36,14 +36,30 @@ pub(super) fn start(config: &BrokerConfig, connections: u32) -> Result<Net, Star
     Ok(Net::start(settings::net(config, connections))?)
 }
 
-/// The listeners for clients and brokers, whose connections wait in the system's queue.
+/// Listeners whose connections wait in the system's queue.
 #[derive(Debug, Default)]
-pub(super) struct Held(Vec<Listening>);
+pub(super) struct Held {
+    clients: Vec<Listening>,
+    controllers: Vec<Listening>,
+}
 
 impl Held {
-    /// Lets their connections in.
-    pub(super) fn serve(self, net: &Net, context: &Arc<Context>) -> Result<(), StartError> {
-        for listening in self.0 {
+    /// Lets other controllers and brokers in to this node's controller.
+    pub(super) fn serve_controllers(
+        &mut self,
+        net: &Net,
+        context: &Arc<Context>,
+    ) -> Result<(), StartError> {
+        for listening in std::mem::take(&mut self.controllers) {
+            net.serve(listening, Opener { context: Arc::clone(context), kind: Kind::Controller })?;
+        }
+        Ok(())
+    }
+
+    /// Lets clients and brokers in. Not before metadata knows of this life of the broker: what they
+    /// would be told before is not so.
+    pub(super) fn serve_clients(self, net: &Net, context: &Arc<Context>) -> Result<(), StartError> {
+        for listening in self.clients {
             net.serve(listening, Opener { context: Arc::clone(context), kind: Kind::Broker })?;
         }
         context.accepting.store(true, Ordering::Release);
@@ -51,22 +67,11 @@ impl Held {
     }
 }
 
-/// Opens all listeners. Those for controllers are served from now on; those for clients and brokers
-/// are held until metadata knows of this life of the broker, since what clients are told before is
-/// not so.
-pub(super) fn open(
-    net: &Net,
-    config: &BrokerConfig,
-    context: &Arc<Context>,
-) -> Result<(Vec<Bound>, Held), StartError> {
+/// Binds all listeners.
+pub(super) fn bind(config: &BrokerConfig) -> Result<(Vec<Bound>, Held), StartError> {
     let buffer = |n: i32| usize::try_from(n).ok();
     let (mut all, mut held) = (Vec::new(), Held::default());
     for listener in &config.listeners().all {
-        let kind = if config.listeners().controller.contains(&listener.name) {
-            Kind::Controller
-        } else {
-            Kind::Broker
-        };
         let asked = ListenerConfig {
             backlog: config.get(keys::SOCKET_LISTEN_BACKLOG_SIZE),
             send_buffer: buffer(config.get(keys::SOCKET_SEND_BUFFER_BYTES)),
@@ -75,12 +80,13 @@ pub(super) fn open(
         };
         let listening = Listening::bind(asked)?;
         let address = listening.address();
-        match kind {
-            Kind::Broker => held.0.push(listening),
-            Kind::Controller => {
-                net.serve(listening, Opener { context: Arc::clone(context), kind })?;
-            }
-        }
+        let kind = if config.listeners().controller.contains(&listener.name) {
+            held.controllers.push(listening);
+            Kind::Controller
+        } else {
+            held.clients.push(listening);
+            Kind::Broker
+        };
         all.push(Bound { name: listener.name.as_str().to_owned(), kind, address });
     }
     Ok((all, held))
@@ -103,7 +109,7 @@ fn resolve(listener: &Configured) -> Result<SocketAddr, StartError> {
 }
 
 /// What is told of a listener: its own port where it was given any.
-fn told(listener: &Configured, bound: &[Bound]) -> (String, u16) {
+pub(super) fn told(listener: &Configured, bound: &[Bound]) -> (String, u16) {
     let own = bound.iter().find(|b| b.name == listener.name.as_str());
     let port = match listener.address.port {
         0 => own.map_or(0, |b| b.address.port()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ottla_config::{BrokerConfig, DynamicLayers, keys};
 use ottla_controller::Settings as ControllerSettings;
-use ottla_engine::{Assignments, Housekeeping, LogDirs, Publisher};
+use ottla_engine::{Assignments, Housekeeping, LogDirs, Publisher, Replication};
 use ottla_metadata::{ConfigResource, Delta, Image, ResourceType};
 use ottla_net::ConnectionQuota;
 use ottla_quorum::{Quorum, QuorumError, Updates};
@@ -33,6 +33,7 @@ pub(super) struct Start {
     pub(super) settings: watch::Sender<ControllerSettings>,
     pub(super) applied: watch::Sender<i64>,
     pub(super) assignments: Arc<Assignments>,
+    pub(super) replication: Arc<Replication>,
 }
 
 type NetHandles = Mutex<Option<(Arc<ConnectionQuota>, u32)>>;
@@ -153,8 +154,17 @@ struct Work {
 
 impl Work {
     fn load(start: Start, net: Arc<NetHandles>) -> std::io::Result<Self> {
-        let Start { context, config, image, updates, failures, settings, applied, assignments } =
-            start;
+        let Start {
+            context,
+            config,
+            image,
+            updates,
+            failures,
+            settings,
+            applied,
+            assignments,
+            replication,
+        } = start;
         let config = under(&config, &image);
         context.current.store(Arc::clone(&config));
         let (core, replicas) = (Arc::clone(&context.core), Arc::clone(&context.replicas));
@@ -162,6 +172,7 @@ impl Work {
             Publisher::new(core, replicas, context.dirs.clone(), Arc::clone(&config));
         publisher.listen(context.groups.clone());
         publisher.assign_with(assignments);
+        publisher.replicate_with(replication);
         context.dirs.set_cordoned(cordoned(&config, &context.dirs));
         publisher.load(image.clone());
         let every = image.config_resources().map(|(resource, _)| resource);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ottla_config::{BrokerConfig, Roles, keys};
+use ottla_config::{BrokerConfig, keys};
 use ottla_net::{NetConfig, QuotaSettings};
 use ottla_quorum::{Endpoint, KraftVersions, Member, NodeKey, Voter};
 use ottla_wire::Uuid;
@@ -23,24 +23,6 @@ pub(super) fn wall_ms() -> i64 {
 
 /// Refuses what this version cannot run, before anything is touched.
 pub(super) fn check_supported(config: &BrokerConfig) -> Result<(), StartError> {
-    if config.roles() != Roles::Combined {
-        return Err(StartError::Unsupported(
-            "process.roles must be broker,controller: this version runs one combined node".into(),
-        ));
-    }
-    if config.voters().len() > 1 {
-        return Err(StartError::Unsupported(
-            "controller.quorum.voters names several nodes: this version runs one combined node"
-                .into(),
-        ));
-    }
-    if !config.get(keys::AUTHORIZER_CLASS_NAME).is_empty() {
-        return Err(StartError::Unsupported(
-            "authorizer.class.name is set: this version authorizes nobody, and would let everyone \
-             do everything"
-                .into(),
-        ));
-    }
     let unsafe_listeners = config
         .listeners()
         .all

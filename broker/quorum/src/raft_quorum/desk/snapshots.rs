@@ -1,5 +1,6 @@
 //! Receiving a snapshot piece by piece, into a file.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -61,7 +62,8 @@ impl Desk {
             position: i64::try_from(position).unwrap_or(i64::MAX),
             done,
         };
-        if !(vote >= mine) {
+        // Votes of one epoch for two candidates are neither less nor more than each other.
+        if !matches!(vote.partial_cmp(&mine), Some(Ordering::Equal | Ordering::Greater)) {
             return Ok(answer(&mine, 0, false));
         }
         let invalid = |why: String| No(Refusal::Invalid, format!("a snapshot's piece: {why}"));

@@ -116,21 +116,3 @@ async fn who_comes_back_does_not_unseat_a_healthy_leader() {
     }
     assert_eq!(cluster.leader().await, (leader, epoch));
 }
-
-/// A leader that nobody answers any more says so, and whoever asks it looks elsewhere.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_is_deserted_does_not_count_as_one() {
-    let cluster = Cluster::start(&[1, 2, 3]).await;
-    level(&cluster).await;
-    let (old, epoch) = cluster.leader().await;
-    cluster.cut(old);
-    let deserted = |node: &RaftQuorum| {
-        let now = *node.leadership().borrow();
-        now.leader.is_none() && now.role == Role::Follower
-    };
-    cluster.until(old, "knows that it is deserted", deserted).await;
-    let last = cluster.write(1).await;
-    assert!(last.epoch > epoch);
-    cluster.mend();
-    cluster.agree(last.offset).await;
-}

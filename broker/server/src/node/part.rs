@@ -1,0 +1,122 @@
+//! The node's part in the metadata quorum: a member of it, or one that follows.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ottla_config::{BrokerConfig, keys};
+use ottla_log::disk::Disk;
+use ottla_quorum::directories::NodeDirectories;
+use ottla_quorum::{
+    AutoJoin, Endpoint, KraftVersions, Member, NodeKey, ObserverOptions, ObserverQuorum, Options,
+    Quorum, RaftQuorum, Retention, SnapshotPolicy,
+};
+
+use super::{Bound, StartError, listeners, settings};
+use crate::peers::{Links, members, metadata};
+
+/// The node's part.
+pub(super) struct Part {
+    /// What every node has of it.
+    pub(super) quorum: Arc<dyn Quorum>,
+    /// What a member has.
+    pub(super) raft: Option<Arc<RaftQuorum>>,
+    /// Resolves when the part ends by itself, with the reason.
+    pub(super) ended: Pin<Box<dyn Future<Output = String> + Send>>,
+}
+
+/// Takes part as the node's roles say. Controllers reach it from the moment this returns.
+pub(super) async fn take(
+    config: &Arc<BrokerConfig>,
+    found: &NodeDirectories,
+    disk: &Arc<dyn Disk>,
+    bound: &[Bound],
+) -> Result<Part, StartError> {
+    if config.roles().is_controller() {
+        let options = member_options(config, found, disk, bound);
+        let transport = members::Members::new(Arc::clone(config));
+        let raft = Arc::new(RaftQuorum::join(options, transport).await?);
+        let ended = Box::pin(raft.ended());
+        return Ok(Part { quorum: raft.clone(), raft: Some(raft), ended });
+    }
+    let links = Links::new(format!("broker-{}-metadata", config.node_id()), metadata::PATIENCE);
+    let puller = metadata::Controllers::new(links, Arc::clone(config));
+    let observer = ObserverQuorum::start(observer_options(config, found, disk), puller).await?;
+    let observer = Arc::new(observer);
+    let ended = Box::pin(observer.ended());
+    Ok(Part { quorum: observer, raft: None, ended })
+}
+
+fn snapshots(config: &BrokerConfig) -> SnapshotPolicy {
+    let positive = |n: i64| u64::try_from(n).ok();
+    SnapshotPolicy {
+        max_bytes: positive(config.get(keys::METADATA_LOG_MAX_RECORD_BYTES_BETWEEN_SNAPSHOTS))
+            .unwrap_or(u64::MAX),
+        max_interval_ms: positive(config.get(keys::METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS))
+            .unwrap_or(0),
+    }
+}
+
+fn retention(config: &BrokerConfig) -> Retention {
+    Retention {
+        bytes: u64::try_from(config.get(keys::METADATA_MAX_RETENTION_BYTES)).ok(),
+        ms: Some(config.get(keys::METADATA_MAX_RETENTION_MS)).filter(|ms| *ms >= 0),
+    }
+}
+
+fn segment_bytes(config: &BrokerConfig) -> u32 {
+    u32::try_from(config.get(keys::METADATA_LOG_SEGMENT_BYTES)).unwrap_or(u32::MAX)
+}
+
+fn member_options(
+    config: &BrokerConfig,
+    found: &NodeDirectories,
+    disk: &Arc<dyn Disk>,
+    bound: &[Bound],
+) -> Options {
+    let node = NodeKey::new(config.node_id(), found.metadata_directory);
+    let metadata_dir = PathBuf::from(config.metadata_log_dir());
+    let told = config.listeners().advertised_controller.iter().map(|listener| {
+        let (host, port) = listeners::told(listener, bound);
+        Endpoint { name: listener.name.as_str().to_owned(), host, port }
+    });
+    let name = config.listeners().controller.first().map_or("", |name| name.as_str());
+    let bootstrap = config.bootstrap_controllers().iter().map(|server| Endpoint {
+        name: name.to_owned(),
+        host: server.host.clone(),
+        port: server.port,
+    });
+    let joins = config.get(keys::CONTROLLER_QUORUM_AUTO_JOIN_ENABLE);
+    Options {
+        cluster_id: found.cluster_id.clone(),
+        member: Member { endpoints: told.collect(), kraft_versions: KraftVersions::SUPPORTED },
+        initial_voters: settings::voters(config, node),
+        bootstrap: bootstrap.collect(),
+        auto_join: if joins { AutoJoin::On } else { AutoJoin::Off },
+        snapshots: snapshots(config),
+        retention: retention(config),
+        segment_bytes: segment_bytes(config),
+        segment_ms: config.get(keys::METADATA_LOG_SEGMENT_MS),
+        election_timeout_ms: u64::try_from(config.get(keys::CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS))
+            .unwrap_or(1000),
+        ..Options::new(node, Arc::clone(disk), metadata_dir, settings::wall_ms)
+    }
+}
+
+fn observer_options(
+    config: &BrokerConfig,
+    found: &NodeDirectories,
+    disk: &Arc<dyn Disk>,
+) -> ObserverOptions {
+    let node = NodeKey::new(config.node_id(), found.metadata_directory);
+    let metadata_dir = PathBuf::from(config.metadata_log_dir());
+    let cluster_id = found.cluster_id.clone();
+    ObserverOptions {
+        snapshots: snapshots(config),
+        retention: retention(config),
+        segment_bytes: segment_bytes(config),
+        segment_ms: config.get(keys::METADATA_LOG_SEGMENT_MS),
+        ..ObserverOptions::new(node, cluster_id, Arc::clone(disk), metadata_dir, settings::wall_ms)
+    }
+}

@@ -1,0 +1,103 @@
+//! Replication from other brokers, over the listener between brokers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_client::{Connection, Options};
+use ottla_config::{BrokerConfig, keys};
+use ottla_engine::{Lane, PeerError, PeerFuture, Peers};
+use ottla_quorum::Quorum;
+use ottla_wire::api::Request;
+use ottla_wire::api::fetch::{FetchRequest, FetchResponse};
+use ottla_wire::api::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+use parking_lot::Mutex;
+
+use super::controllers::address;
+
+/// The connection of a lane. Who opens it holds the lock, so that those who come later send later.
+type Line = Arc<tokio::sync::Mutex<Option<Arc<Connection>>>>;
+
+/// The other brokers.
+#[derive(Debug)]
+pub(crate) struct Brokers {
+    quorum: Arc<dyn Quorum>,
+    config: Arc<BrokerConfig>,
+    options: Options,
+    lanes: Mutex<BTreeMap<Lane, Line>>,
+}
+
+impl Brokers {
+    /// The brokers that the metadata of `quorum` name.
+    pub(crate) fn new(quorum: Arc<dyn Quorum>, config: Arc<BrokerConfig>) -> Arc<Self> {
+        let limit = config.get(keys::REPLICA_SOCKET_TIMEOUT_MS);
+        let limit = Duration::from_millis(u64::try_from(limit).unwrap_or(30_000));
+        let options = super::links::options(format!("broker-{}-fetcher", config.node_id()), limit);
+        Arc::new(Self { quorum, config, options, lanes: Mutex::default() })
+    }
+
+    fn line(&self, lane: Lane) -> Line {
+        Arc::clone(self.lanes.lock().entry(lane).or_default())
+    }
+
+    /// Where the leader of a lane listens, as of what is committed now.
+    fn address(&self, lane: Lane) -> Result<String, PeerError> {
+        let image = self.quorum.updates().image();
+        let listener = self.config.listeners().inter_broker.as_str();
+        let endpoint = image.endpoint(lane.leader, listener).ok_or_else(|| {
+            let broker = lane.leader;
+            PeerError(format!("the metadata name no listener {listener} of broker {broker}"))
+        })?;
+        Ok(address(&endpoint.host, endpoint.port))
+    }
+
+    async fn connect(&self, lane: Lane) -> Result<Arc<Connection>, PeerError> {
+        let line = self.line(lane);
+        let mut line = line.lock().await;
+        if let Some(open) = line.as_ref().filter(|c| !c.is_closed()) {
+            return Ok(Arc::clone(open));
+        }
+        *line = None;
+        let address = self.address(lane)?;
+        let opened = Connection::open(&address, &self.options).await;
+        let opened = Arc::new(opened.map_err(|e| PeerError(e.to_string()))?);
+        *line = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    async fn ask<R: Request>(&self, lane: Lane, request: R) -> Result<R::Response, PeerError> {
+        let connection = self.connect(lane).await?;
+        // No rest between here and the writing of the request: requests leave in the order in which
+        // they came.
+        connection.send(&request).await.map_err(|e| PeerError(e.to_string()))
+    }
+}
+
+/// The way to the brokers, to be kept by many.
+#[derive(Clone, Debug)]
+pub(crate) struct Replicas(pub(crate) Arc<Brokers>);
+
+impl Peers for Replicas {
+    fn fetch(&self, lane: Lane, request: FetchRequest) -> PeerFuture<FetchResponse> {
+        let brokers = Arc::clone(&self.0);
+        Box::pin(async move { brokers.ask(lane, request).await })
+    }
+
+    fn list_offsets(
+        &self,
+        lane: Lane,
+        request: ListOffsetsRequest,
+    ) -> PeerFuture<ListOffsetsResponse> {
+        let brokers = Arc::clone(&self.0);
+        Box::pin(async move { brokers.ask(lane, request).await })
+    }
+
+    fn close(&self, lane: Lane) {
+        let line = self.0.lanes.lock().remove(&lane);
+        // One that is being opened is of no use to anybody when it is open.
+        let open = line.as_ref().and_then(|line| line.try_lock().ok()?.take());
+        if let Some(open) = open {
+            open.close();
+        }
+    }
+}

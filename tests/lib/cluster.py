@@ -1,0 +1,107 @@
+"""Several nodes that are one cluster, in a folder of their own: Ottla, or with BROKER=kafka Apache Kafka itself."""
+import pathlib
+import shutil
+import signal
+import tempfile
+import time
+
+from broker import Broker, free_ports, tool
+
+COMBINED, CONTROLLER, BROKER = "broker,controller", "controller", "broker"
+
+
+class Cluster:
+    """Nodes 1 to N. `roles` says what each is; without it all are brokers and controllers.
+
+    Use as `with Cluster(3) as c:`; c.bootstrap is where its brokers answer, c[i] is node i.
+    """
+
+    def __init__(self, n=3, config=None, roles=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ottla-cluster-"))
+        roles = roles or [COMBINED] * n
+        n = len(roles)
+        first = free_ports(10 * n)
+        voters = ",".join(f"{i}@127.0.0.1:{first + 10 * (i - 1) + 1}" for i in range(1, n + 1) if "controller" in roles[i - 1])
+        brokers = sum("broker" in role for role in roles)
+        copies = min(3, brokers)
+        self.nodes, cluster_id = {}, None
+        for i, role in enumerate(roles, 1):
+            port = first + 10 * (i - 1)
+            listeners = [f"PLAINTEXT://127.0.0.1:{port}"] if "broker" in role else []
+            if "controller" in role:
+                listeners.append(f"CONTROLLER://127.0.0.1:{port + 1}")
+            node = Broker({
+                "process.roles": role, "node.id": str(i), "controller.quorum.voters": voters, "listeners": ",".join(listeners),
+                "offsets.topic.replication.factor": str(copies), "default.replication.factor": str(copies),
+                "transaction.state.log.replication.factor": str(copies), "transaction.state.log.min.isr": str(min(2, copies)),
+                "share.coordinator.state.topic.replication.factor": str(copies), "share.coordinator.state.topic.min.isr": str(min(2, copies)),
+                **(config or {}),
+            }, folder=self.folder / str(i), port=port if "broker" in role else port + 1, cluster_id=cluster_id)
+            cluster_id, node.role = node.cluster_id, role
+            self.nodes[i] = node
+        self.bootstrap = ",".join(node.bootstrap for node in self.brokers())
+
+    def __getitem__(self, i):
+        return self.nodes[i]
+
+    def brokers(self):
+        return [node for node in self.nodes.values() if "broker" in node.role]
+
+    def start(self):
+        for node in self.nodes.values():
+            node.launch()
+        for node in self.nodes.values():
+            node.wait_answers()
+        return self
+
+    def partitions(self, *topics):
+        """What kafka-topics says: (topic, partition) to its leader, replicas and in-sync replicas."""
+        args = [x for t in topics for x in ("--topic", t)]
+        out = tool("kafka-topics", "--bootstrap-server", self.bootstrap, "--describe", *args).stdout
+        found = {}
+        for line in out.splitlines():
+            if not line.startswith("\t"):
+                continue
+            row = dict(part.split(":", 1) for part in line.strip().split("\t") if ":" in part)
+            row = {k.strip(): v.strip() for k, v in row.items()}
+            ids = lambda text: [int(i) for i in text.split(",") if i]
+            leader = int(row["Leader"]) if row["Leader"] not in ("none", "-1") else -1
+            found[row["Topic"], int(row["Partition"])] = (leader, ids(row["Replicas"]), ids(row["Isr"]))
+        return found
+
+    def wait_partitions(self, holds, *topics, wait=60):
+        """Waits until `holds(partitions)`; returns them."""
+        end = time.time() + wait
+        while True:
+            found = self.partitions(*topics)
+            if found and holds(found):
+                return found
+            assert time.time() < end, f"still {found}"
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(RuntimeError)
+            raise
+
+    def __exit__(self, kind, *_):
+        try:
+            alive = [node for node in self.nodes.values() if node.alive()]
+            for node in alive:
+                node.process.send_signal(signal.SIGCONT)
+                node.process.send_signal(signal.SIGKILL if kind else signal.SIGTERM)
+            for node in alive:
+                try:
+                    node.process.wait(60)
+                except Exception:
+                    node.kill()
+                    if not kind:
+                        raise
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def all_in_sync(partitions):
+    """Whether every partition has a leader and all its replicas in sync."""
+    return all(leader >= 0 and sorted(isr) == sorted(replicas) for leader, replicas, isr in partitions.values())
