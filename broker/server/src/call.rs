@@ -8,6 +8,7 @@ use ottla_telemetry::Client;
 use ottla_wire::api::Listener;
 
 use crate::context::Context;
+use crate::vigil::Heard;
 
 /// What belongs to a connection as long as it lives.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Session {
     pub listener: Arc<str>,
     /// Which kind of listener it is.
     pub kind: Listener,
+    /// Whose heartbeats came on it.
+    pub heard: Heard,
     /// What the client called itself in its first request, for log lines.
     pub client: OnceLock<String>,
     /// What the client's library is, once it has said so (KIP-511).

@@ -16,6 +16,7 @@ use crate::call::{Call, Session};
 use crate::context::Context;
 use crate::peers::members;
 use crate::routes;
+use crate::vigil::Heard;
 
 /// Opens connections of one listener.
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ impl ottla_net::Opener for Opener {
             remote: peer.remote,
             listener: peer.listener,
             kind: self.kind,
+            heard: Heard::default(),
             client: OnceLock::new(),
             software: OnceLock::new(),
             telemetry: AtomicBool::new(false),
@@ -96,6 +98,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.session.heard.ended(&self.context);
         if self.session.telemetry.load(Ordering::Relaxed) {
             self.context.telemetry.disconnected(self.session.id);
         }

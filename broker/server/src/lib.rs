@@ -20,6 +20,7 @@ mod peers;
 mod producer_ids;
 mod routes;
 mod telemetry;
+mod vigil;
 
 pub use answer::{Answer, Holds};
 pub use call::{Call, Session, Software};
@@ -29,3 +30,4 @@ pub use node::{Bound, Node, StartError};
 pub use ottla_wire::api::Listener as ListenerKind;
 pub use routes::served;
 pub use telemetry::ClientTelemetry;
+pub use vigil::Heard;

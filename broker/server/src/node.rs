@@ -36,6 +36,7 @@ use crate::context::Context;
 use crate::http::Http;
 use crate::peers::{Controllers, Links, brokers};
 use crate::telemetry::ClientTelemetry;
+use crate::vigil;
 
 pub use listeners::Bound;
 
@@ -222,6 +223,7 @@ impl Node {
         publishing.set_net(net.quota().clone(), files.connections);
         let http = control.block_on(Http::open(&config, &context, files.http))?;
         if config.roles().is_controller() {
+            control.spawn(vigil::after_elections(Arc::clone(&context)));
             control.spawn(register_controller(
                 controller.clone(),
                 listeners::controller_registration(&config, &bound, random_uuid()),

@@ -9,6 +9,7 @@ use crate::call::Call;
 
 /// Answers BrokerHeartbeat.
 pub fn handle(call: Call, request: BrokerHeartbeatRequest) -> Answer<BrokerHeartbeatResponse> {
+    call.session.heard.note(request.broker_id, request.broker_epoch);
     let take = |reply| match reply {
         Reply::BrokerHeartbeat(response) => Some(response),
         _ => None,

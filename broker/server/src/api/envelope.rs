@@ -17,6 +17,7 @@ use crate::answer::Answer;
 use crate::call::{Call, Session};
 use crate::connection::Envelope;
 use crate::routes;
+use crate::vigil::Heard;
 
 /// Answers Envelope with the answer to the request in it.
 pub fn handle(call: Call, request: EnvelopeRequest) -> Answer<EnvelopeResponse> {
@@ -49,6 +50,7 @@ pub fn handle(call: Call, request: EnvelopeRequest) -> Answer<EnvelopeResponse> 
             remote: client(&request.client_host_address, remote),
             listener: Arc::clone(&call.session.listener),
             kind: Listener::Controller,
+            heard: Heard::default(),
             client: OnceLock::new(),
             software: OnceLock::new(),
             telemetry: AtomicBool::new(false),

@@ -3,11 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
+use ottla_metadata::features;
 use ottla_quorum::{QuorumError, VoterChange};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::{Listener, Request};
 
 use crate::call::Call;
+
+/// The level of kraft.version from which on voters come and go.
+const DYNAMIC: i16 = 1;
 
 /// How long a change may take where the request names no time of its own.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,6 +47,10 @@ pub(crate) async fn change(
         && theirs != call.context.cluster_id
     {
         return Err((ErrorCode::INCONSISTENT_CLUSTER_ID, None));
+    }
+    if call.context.image().features().level(features::KRAFT) < DYNAMIC {
+        let why = "the voters of this cluster stand in controller.quorum.voters: kraft.version is 0";
+        return Err((ErrorCode::UNSUPPORTED_VERSION, Some(why.to_owned())));
     }
     within(patience, call.context.quorum.change_voters(change)).await.map_err(|error| {
         let code = error.code();

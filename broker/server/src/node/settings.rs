@@ -23,6 +23,13 @@ pub(super) fn wall_ms() -> i64 {
 
 /// Refuses what this version cannot run, before anything is touched.
 pub(super) fn check_supported(config: &BrokerConfig) -> Result<(), StartError> {
+    if !config.get(keys::AUTHORIZER_CLASS_NAME).is_empty() {
+        return Err(StartError::Unsupported(
+            "authorizer.class.name is set: this version authorizes nobody, and would let everyone \
+             do everything"
+                .into(),
+        ));
+    }
     let unsafe_listeners = config
         .listeners()
         .all
