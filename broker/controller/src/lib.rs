@@ -5,7 +5,7 @@
 //! log that keeps the records nor the quorum that agrees on them, and does no authorization.
 //!
 //! Start reading at [`Controller`], then [`Command`]; `draft.rs` is how a decision grows, `partitions/change.rs` how
-//! a partition changes.
+//! a partition changes. [`plan`](mod@plan) and [`restart`] only look: they say what to ask for, and change nothing.
 
 mod acls;
 mod activate;
@@ -19,8 +19,10 @@ mod features;
 mod machine;
 mod partitions;
 mod placement;
+pub mod plan;
 mod producer_ids;
 mod quotas;
+pub mod restart;
 mod rng;
 mod scram;
 mod settings;

@@ -1,10 +1,20 @@
 //! Which brokers hold the replicas of new partitions.
 
+mod beside;
+
+pub(crate) use beside::Racks;
+
 use crate::error::ApiError;
 use crate::rng::Rng;
 use ottla_metadata::{BrokerRegistration, Image};
 use ottla_wire::ErrorCode;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The brokers that may take replicas: not shutting down, and with a log directory that is not cordoned.
+fn takers(image: &Image) -> impl Iterator<Item = &Arc<BrokerRegistration>> {
+    image.brokers().filter(|b| !b.in_controlled_shutdown && !b.is_cordoned())
+}
 
 /// Brokers of one rack that are alike, taken in turn.
 #[derive(Debug, Default)]
@@ -69,14 +79,11 @@ pub(crate) struct Placer {
 }
 
 impl Placer {
-    /// A placer over the brokers that may take replicas: not shutting down, and with a log directory that is not
-    /// cordoned.
+    /// A placer over the brokers that may take replicas.
     pub(crate) fn new(image: &Image, rng: &mut Rng) -> Self {
-        let usable =
-            |b: &&std::sync::Arc<BrokerRegistration>| !b.in_controlled_shutdown && !b.is_cordoned();
         let mut racks: BTreeMap<Option<&str>, Rack> = BTreeMap::new();
         let (mut live, mut total) = (0, 0);
-        for broker in image.brokers().filter(usable) {
+        for broker in takers(image) {
             let rack = racks.entry(broker.rack.as_deref()).or_default();
             if broker.fenced {
                 rack.fenced.brokers.push(broker.id);

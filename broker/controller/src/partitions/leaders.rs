@@ -59,12 +59,16 @@ impl<'a> LeaderRules<'a> {
         self.unclean
     }
 
+    /// How many replicas of a partition must be in sync for it to be written.
+    pub(crate) fn min_isr_of(&self, p: &Partition) -> usize {
+        usize::try_from(self.min_isr).unwrap_or(0).min(p.replicas.len())
+    }
+
     /// The rules for a partition.
     pub(crate) fn of(&self, p: &Partition) -> Rules {
         let version = self.image.features().version();
-        let min_isr = usize::try_from(self.min_isr).unwrap_or(0).min(p.replicas.len());
         Rules {
-            min_isr,
+            min_isr: self.min_isr_of(p),
             elr_enabled: self.image.features().elr_enabled(),
             bump_on_shrink: version.bumps_epoch_on_shrink(),
         }
