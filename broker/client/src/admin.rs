@@ -2,6 +2,18 @@
 //!
 //! Any broker takes them and hands them to the controller where that must decide (KIP-590).
 
+mod cluster;
+mod configs;
+mod replicas;
+
+pub(crate) use cluster::describe as describe_nodes;
+pub use cluster::{
+    ClusterDescription, ControllerEndpoint, Effect, FeatureChange, FeaturesDescription, Fenced,
+    NodeDescription, QuorumDescription, QuorumReplica,
+};
+pub use configs::{ConfigDetail, Entity, Match, NewScram, ResourceKind, Source, Synonym};
+pub use replicas::{ElectionType, FactorChange, LogDir, PerPartition, ReplicaInfo};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_wire::api::ApiKey;

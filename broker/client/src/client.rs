@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ottla_wire::api::Request;
 use ottla_wire::api::metadata::{MetadataRequest, MetadataRequestTopic};
 
+use crate::admin::{Fenced, describe_nodes};
 use crate::retry::retry;
-use crate::{ApiError, AutoCreate, ClientError, Connection, Metadata, Options};
+use crate::{ApiError, AutoCreate, Bootstrap, ClientError, Connection, Metadata, Options};
 
 /// A client of one cluster. Cheap to share in an `Arc`; connections come about when they are needed.
 #[derive(Debug)]
@@ -49,8 +50,34 @@ impl Client {
         Ok(opened)
     }
 
-    /// A connection to any broker; the addresses given first are asked first.
+    /// A connection to any broker; the addresses given first are asked first. Of controllers, to the one that leads.
     pub async fn any(&self) -> Result<Arc<Connection>, ClientError> {
+        let found = self.any_given().await?;
+        if self.options.bootstrap == Bootstrap::Brokers {
+            return Ok(found);
+        }
+        let cluster = describe_nodes(&found, Bootstrap::Controllers, Fenced::Left).await?;
+        let addresses = cluster.brokers.iter().map(|b| (b.broker_id, address(&b.host, b.port)));
+        let addresses: BTreeMap<i32, String> = addresses.collect();
+        let leader = addresses.get(&cluster.controller_id).cloned();
+        self.known().brokers = addresses;
+        let leader = leader.ok_or(ClientError::NoBroker(cluster.controller_id))?;
+        self.connection(&leader).await
+    }
+
+    /// A connection to a node, or to any when none is named.
+    pub async fn node(&self, id: Option<i32>) -> Result<Arc<Connection>, ClientError> {
+        let Some(id) = id else { return self.any().await };
+        if self.options.bootstrap == Bootstrap::Controllers {
+            self.any().await?;
+        } else {
+            // No topics: only who is there.
+            self.metadata_once(Some(&[]), AutoCreate::Refused).await?;
+        }
+        self.broker(id).await
+    }
+
+    async fn any_given(&self) -> Result<Arc<Connection>, ClientError> {
         let mut addresses = self.options.servers.clone();
         addresses.extend(self.known().brokers.values().cloned());
         let open = |known: &Known| {
@@ -115,4 +142,9 @@ impl Client {
     ) -> Result<Metadata, ClientError> {
         retry(&self.options, || self.metadata_once(topics, create)).await
     }
+}
+
+/// `host:port`, with brackets around the colons of a host.
+fn address(host: &str, port: i32) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

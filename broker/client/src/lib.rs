@@ -23,7 +23,10 @@ mod retry;
 mod testing;
 
 pub use admin::{
-    ConfigEntry, NewPartitions, NewTopic, PartitionDescription, PerName, Reassignment,
+    ClusterDescription, ConfigDetail, ConfigEntry, ControllerEndpoint, Effect, ElectionType,
+    Entity, FactorChange, FeatureChange, FeaturesDescription, Fenced, LogDir, Match, NewPartitions,
+    NewScram, NewTopic, NodeDescription, PartitionDescription, PerName, PerPartition,
+    QuorumDescription, QuorumReplica, Reassignment, ReplicaInfo, ResourceKind, Source, Synonym,
     TopicDescription,
 };
 pub use client::Client;
@@ -31,7 +34,7 @@ pub use connection::Connection;
 pub use consumer::{Consumer, ConsumerOptions, Delivery, Isolation, OffsetReset, Start};
 pub use error::{ApiError, ClientError};
 pub use metadata::{AutoCreate, BrokerAddress, Metadata, PartitionMetadata, TopicMetadata};
-pub use options::{Options, parse_servers};
+pub use options::{Bootstrap, Options, parse_servers};
 pub use partitioner::{murmur2, partition_of_key};
 pub use producer::{Acks, Failure, Producer, ProducerOptions, ProducerRecord};
 

@@ -4,11 +4,23 @@ use std::time::Duration;
 
 use crate::ClientError;
 
+/// What kind of nodes a client knows the addresses of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bootstrap {
+    /// Brokers.
+    #[default]
+    Brokers,
+    /// Controllers (KIP-919). Requests go to the one that leads.
+    Controllers,
+}
+
 /// Where the cluster is and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `host:port` of brokers to ask first, in this order.
     pub servers: Vec<String>,
+    /// What those servers are.
+    pub bootstrap: Bootstrap,
     /// The name by which brokers know this client in their logs and quotas.
     pub client_id: String,
     /// How long a connection may take to come about.
@@ -28,6 +40,7 @@ impl Options {
     pub fn new(servers: &str, client_id: impl Into<String>) -> Result<Self, ClientError> {
         Ok(Self {
             servers: parse_servers(servers)?,
+            bootstrap: Bootstrap::default(),
             client_id: client_id.into(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
