@@ -1,7 +1,8 @@
-//! The HTTP listener: whether the node is alive, whether it serves, and what clients say of
-//! themselves.
+//! The HTTP listener: whether the node is alive, whether it serves, what clients say of themselves,
+//! and whether a node may be restarted.
 
 mod connections;
+mod restart_safety;
 
 use std::io;
 use std::net::SocketAddr;
@@ -79,6 +80,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics/clients", get(clients))
+        .route("/api/v1/nodes/{id}/restart-safety", get(restart_safety::get))
         .with_state(context)
 }
 
