@@ -2,8 +2,11 @@
 //!
 //! Options are declared with clap; usage, help and errors are derived of those declarations.
 
+use std::io::Write;
+use std::process::ExitCode;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgGroup, Command, CommandFactory, FromArgMatches};
 
 /// Columns of a line.
 const WIDTH: usize = 75;
@@ -19,22 +22,112 @@ pub(crate) enum Message {
     Mistake(String),
 }
 
+/// What a tool of Kafka's does at the end of a command line that is not to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Help succeeds, mistakes come with the usage.
+    Usual,
+    /// Help fails too.
+    HelpFails,
+    /// A mistake is one line.
+    OneLine,
+}
+
+/// Reads the options of a tool; an exit code if it is not to be run.
+pub(crate) fn parse<T: CommandFactory + FromArgMatches>(
+    args: &[String],
+    manner: Manner,
+) -> Result<T, ExitCode> {
+    let mut command = T::command().disable_help_subcommand(true);
+    command.build();
+    let name = command.get_name().to_owned();
+    let line = std::iter::once(name.as_str()).chain(args.iter().map(String::as_str));
+    let parsed = command.clone().try_get_matches_from(line);
+    let error = match parsed.and_then(|mut m| T::from_arg_matches_mut(&mut m)) {
+        Ok(options) => return Ok(options),
+        Err(error) => error,
+    };
+    match explain(&command, args, &error) {
+        Message::Help(text) => {
+            let _ = write!(std::io::stdout(), "{text}");
+            Err(if manner == Manner::HelpFails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Message::Mistake(text) => {
+            let text = if manner == Manner::OneLine {
+                let why = what_is_wrong(&command, args, &error);
+                format!("Command line error: {why}. Type --help for help.\n")
+            } else {
+                text
+            };
+            let _ = write!(std::io::stderr(), "{text}");
+            Err(ExitCode::FAILURE)
+        }
+    }
+}
+
 /// Turns clap's refusal into a message. `args` are the arguments that were parsed.
 pub(crate) fn explain(root: &Command, args: &[String], error: &clap::Error) -> Message {
-    let chosen = args.first().and_then(|name| root.find_subcommand(name));
-    let (command, rest) = match chosen {
-        Some(sub) => (sub, args.get(1..).unwrap_or_default()),
-        None => (root, args),
-    };
-    let usage = usage(root, chosen);
+    let chosen = chosen(root, args).map(|(_, sub)| sub);
     if error.kind() == ErrorKind::DisplayHelp {
-        return Message::Help(help(&usage, command));
+        return Message::Help(help(&usage(root, chosen), chosen.unwrap_or(root)));
     }
-    let text = format!("{}: error: {}", root.get_name(), mistake(command, rest, error));
+    // What the root lacks is told with the root's usage.
+    let of_root = missing_group(root, error).is_some();
+    let usage = usage(root, chosen.filter(|_| !of_root));
+    let text = format!("{}: error: {}", root.get_name(), what_is_wrong(root, args, error));
     Message::Mistake(format!("{usage}\n{}\n", justify(&text, WIDTH, 0)))
 }
 
-fn mistake(command: &Command, args: &[String], error: &clap::Error) -> String {
+/// The subcommand of a command line, and where it stands behind the options of the root.
+fn chosen<'a>(root: &'a Command, args: &[String]) -> Option<(usize, &'a Command)> {
+    let mut at = 0;
+    loop {
+        let arg = args.get(at)?;
+        if !arg.starts_with('-') {
+            return root.find_subcommand(arg).map(|sub| (at, sub));
+        }
+        let named = |a: &&Arg| {
+            a.get_long().is_some_and(|l| arg.strip_prefix("--") == Some(l))
+                || a.get_short().is_some_and(|s| arg.strip_prefix('-') == Some(&s.to_string()))
+        };
+        at += 1 + usize::from(root.get_arguments().find(named).is_some_and(takes_value));
+    }
+}
+
+/// The options of which one is needed, when that is what is wrong.
+fn missing_group<'a>(command: &'a Command, error: &clap::Error) -> Option<&'a ArgGroup> {
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if !missing.iter().any(|text| text.contains('|')) {
+        return None;
+    }
+    command.get_groups().find(|g| g.is_required_set() && !(*g).clone().is_multiple())
+}
+
+fn what_is_wrong(root: &Command, args: &[String], error: &clap::Error) -> String {
+    let chosen = chosen(root, args);
+    let missing = error.kind() == ErrorKind::MissingRequiredArgument;
+    if missing && chosen.is_none() && root.has_subcommands() {
+        return "too few arguments".to_owned();
+    }
+    let (command, rest) = match chosen {
+        Some((at, sub)) => (sub, args.get(at + 1..).unwrap_or_default()),
+        None => (root, args),
+    };
+    if missing {
+        let group = [command, root].into_iter().find_map(|c| Some((c, missing_group(c, error)?)));
+        if let Some((owner, group)) = group {
+            let members: Vec<&clap::Id> = group.get_args().collect();
+            let args = owner.get_arguments().filter(|a| members.contains(&a.get_id()));
+            let names: Vec<String> = args.map(flags).collect();
+            return format!("one of the arguments {} is required", names.join(" "));
+        }
+    }
+    mistake(root, command, rest, error)
+}
+
+fn mistake(root: &Command, command: &Command, args: &[String], error: &clap::Error) -> String {
     let invalid = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         Some(ContextValue::Strings(texts)) => texts.last().cloned().unwrap_or_default(),
@@ -42,7 +135,8 @@ fn mistake(command: &Command, args: &[String], error: &clap::Error) -> String {
     };
     let named = |text: &str| {
         let long = text.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
-        let arg = command.get_arguments().find(|a| a.get_long() == Some(long));
+        let mut all = command.get_arguments().chain(root.get_arguments());
+        let arg = all.find(|a| a.get_long() == Some(long));
         arg.map_or_else(|| text.to_owned(), flags)
     };
     match error.kind() {
@@ -105,34 +199,54 @@ fn choices(command: &Command) -> String {
     format!("{{{}}}", names.join(","))
 }
 
-fn usage(root: &Command, chosen: Option<&Command>) -> String {
-    let command = chosen.unwrap_or(root);
-    let mut parts = vec!["[-h]".to_owned()];
+/// Which options a usage shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    All,
+    Required,
+}
+
+/// The options of a command as its usage shows them: those that exclude each other last.
+fn usage_parts(command: &Command, which: Shown) -> Vec<String> {
+    let mut parts = Vec::new();
     let groups: Vec<_> =
         command.get_groups().cloned().filter_map(|mut g| (!g.is_multiple()).then_some(g)).collect();
-    let group_of = |arg: &Arg| groups.iter().find(|g| g.get_args().any(|a| a == arg.get_id()));
-    for arg in options(command) {
-        let shown = with_value(&format!("--{}", arg.get_long().unwrap_or_default()), arg);
-        let Some(group) = group_of(arg) else {
-            parts.push(if arg.is_required_set() { shown } else { format!("[{shown}]") });
-            continue;
-        };
-        let mut members = group.get_args();
-        let (open, close) = match (members.next(), members.last()) {
-            (Some(first), _) if first == arg.get_id() => ("[", " |"),
-            (_, Some(last)) if last == arg.get_id() => ("", "]"),
-            _ => ("", " |"),
-        };
-        parts.push(format!("{open}{shown}{close}"));
+    let shown = |arg: &Arg| with_value(&format!("--{}", arg.get_long().unwrap_or_default()), arg);
+    let grouped = |arg: &Arg| groups.iter().any(|g| g.get_args().any(|a| a == arg.get_id()));
+    for arg in options(command).filter(|a| !grouped(a)) {
+        if arg.is_required_set() {
+            parts.push(shown(arg));
+        } else if which == Shown::All {
+            parts.push(format!("[{}]", shown(arg)));
+        }
     }
+    for group in groups.iter().filter(|g| g.is_required_set() || which == Shown::All) {
+        let (open, close) = if group.is_required_set() { ("(", ")") } else { ("[", "]") };
+        let ids: Vec<_> = group.get_args().collect();
+        let members: Vec<_> = options(command).filter(|a| ids.contains(&a.get_id())).collect();
+        for (at, arg) in members.iter().enumerate() {
+            let before = if at == 0 { open } else { "" };
+            let after = if at + 1 == members.len() { close } else { " |" };
+            parts.push(format!("{before}{}{after}", shown(arg)));
+        }
+    }
+    parts
+}
+
+fn usage(root: &Command, chosen: Option<&Command>) -> String {
+    let command = chosen.unwrap_or(root);
+    let mut parts = Vec::new();
+    if let Some(sub) = chosen {
+        parts.extend(usage_parts(root, Shown::Required));
+        parts.push(sub.get_name().to_owned());
+    }
+    parts.push("[-h]".to_owned());
+    parts.extend(usage_parts(command, Shown::All));
     if command.has_subcommands() {
         parts.extend([choices(command), "...".to_owned()]);
     }
     let mut line = format!("usage: {}", root.get_name());
     let indent = line.len() + 1;
-    if let Some(sub) = chosen {
-        line = format!("{line} {}", sub.get_name());
-    }
     let mut text = String::new();
     for part in parts {
         if line.len() + 1 + part.len() > WIDTH {
@@ -160,7 +274,14 @@ fn help(usage: &str, command: &Command) -> String {
     }
     text.push_str("\noptional arguments:\n");
     text.push_str(&entry("  -h, --help", "show this help message and exit"));
+    let mut heading = None;
     for arg in options(command) {
+        if arg.get_help_heading() != heading
+            && let Some(title) = arg.get_help_heading()
+        {
+            text.push_str(&format!("\n{title}:\n"));
+        }
+        heading = arg.get_help_heading();
         let long = arg.get_long().map(|l| with_value(&format!("--{l}"), arg));
         let short = arg.get_short().map(|s| with_value(&format!("-{s}"), arg));
         let names = long.into_iter().chain(short).collect::<Vec<_>>().join(", ");
@@ -223,6 +344,76 @@ fn fill(words: &[&str], width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{Args, Parser, Subcommand};
+
+    #[derive(Args)]
+    #[group(required = true, multiple = false)]
+    struct Servers {
+        #[arg(long)]
+        bootstrap_server: Option<String>,
+        #[arg(long)]
+        bootstrap_controller: Option<String>,
+    }
+
+    #[derive(Parser)]
+    #[command(name = "kafka-metadata-quorum")]
+    struct Tool {
+        #[command(flatten)]
+        servers: Servers,
+        #[arg(long)]
+        command_config: Option<String>,
+        #[command(subcommand)]
+        command: Sub,
+    }
+
+    #[derive(Subcommand)]
+    enum Sub {
+        RemoveController {
+            #[arg(long, short = 'i')]
+            controller_id: i32,
+            #[arg(long)]
+            dry_run: bool,
+        },
+    }
+
+    fn said(line: &str) -> Message {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let mut command = Tool::command().disable_help_subcommand(true);
+        command.build();
+        let whole = std::iter::once("x").chain(args.iter().map(String::as_str));
+        match command.clone().try_get_matches_from(whole) {
+            Ok(_) => panic!("{line} is fine"),
+            Err(error) => explain(&command, &args, &error),
+        }
+    }
+
+    #[test]
+    fn options_may_stand_before_the_subcommand() {
+        let usage = "usage: kafka-metadata-quorum (--bootstrap-server BOOTSTRAP_SERVER |\n                             \
+                     --bootstrap-controller BOOTSTRAP_CONTROLLER)\n                             remove-controller [-h]\n                             \
+                     --controller-id CONTROLLER_ID [--dry-run]\n";
+        assert_eq!(
+            said("--bootstrap-server h:1 remove-controller"),
+            Message::Mistake(format!(
+                "{usage}kafka-metadata-quorum: error: argument --controller-id/-i is required\n"
+            ))
+        );
+        let root = "usage: kafka-metadata-quorum [-h] [--command-config COMMAND_CONFIG]\n                             \
+                    (--bootstrap-server BOOTSTRAP_SERVER |\n                             --bootstrap-controller \
+                    BOOTSTRAP_CONTROLLER)\n                             {remove-controller} ...\n";
+        assert_eq!(
+            said(""),
+            Message::Mistake(format!("{root}kafka-metadata-quorum: error: too few arguments\n"))
+        );
+        let Message::Mistake(text) = said("remove-controller --controller-id 1") else {
+            panic!("no help was asked for")
+        };
+        let why = "one  of  the  arguments --bootstrap-server";
+        assert!(
+            text.starts_with(root) && text.replace("  ", " ").contains(&why.replace("  ", " ")),
+            "{text}"
+        );
+    }
 
     #[test]
     fn lines_are_filled_as_argparse4j_does() {

@@ -54,6 +54,54 @@ const COMMANDS: &[Command] = &[
         about: "Print the records of topics",
         run: tool::console_consumer::run,
     },
+    Command {
+        name: "configs",
+        kafka_name: Some("kafka-configs"),
+        about: "Look at configurations, quotas and credentials, and change them",
+        run: tool::configs::run,
+    },
+    Command {
+        name: "cluster",
+        kafka_name: Some("kafka-cluster"),
+        about: "Show the cluster's id and nodes, and forget brokers that are gone",
+        run: tool::cluster_tool::run,
+    },
+    Command {
+        name: "features",
+        kafka_name: Some("kafka-features"),
+        about: "Show the levels of features, and change them",
+        run: tool::features::run,
+    },
+    Command {
+        name: "metadata-quorum",
+        kafka_name: Some("kafka-metadata-quorum"),
+        about: "Show the metadata quorum, and change its voters",
+        run: tool::metadata_quorum::run,
+    },
+    Command {
+        name: "leader-election",
+        kafka_name: Some("kafka-leader-election"),
+        about: "Have leaders of partitions elected",
+        run: tool::leader_election::run,
+    },
+    Command {
+        name: "reassign-partitions",
+        kafka_name: Some("kafka-reassign-partitions"),
+        about: "Move replicas between brokers and log directories",
+        run: tool::reassign_partitions::run,
+    },
+    Command {
+        name: "log-dirs",
+        kafka_name: Some("kafka-log-dirs"),
+        about: "Show the log directories of brokers",
+        run: tool::log_dirs::run,
+    },
+    Command {
+        name: "restart-safety",
+        kafka_name: None,
+        about: "Say whether a node may be restarted now",
+        run: tool::restart_safety::run,
+    },
 ];
 
 /// Small and quick for a program of many threads that allocate little each.
@@ -97,6 +145,6 @@ fn main() -> ExitCode {
 fn overview(out: &mut dyn Write) {
     let _ = writeln!(out, "usage: ottla COMMAND [ARGUMENT]...\n");
     for command in COMMANDS {
-        let _ = writeln!(out, "  {:<16} {}", command.name, command.about);
+        let _ = writeln!(out, "  {:<20} {}", command.name, command.about);
     }
 }
