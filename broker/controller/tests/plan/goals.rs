@@ -187,3 +187,36 @@ fn what_is_under_way_counts_as_done() {
     assert_eq!((from.as_slice(), to.len()), (&[4, 2, 3][..], 3));
     assert!(to.contains(&1), "the rack's other broker: {to:?}");
 }
+
+/// 60 brokers in three racks, and 20,000 partitions of three replicas, one in each rack.
+fn large() -> World {
+    let mut world = World::default();
+    for id in 1..=60 {
+        world.broker(id, ["a", "b", "c"][(id % 3) as usize]);
+    }
+    for topic in 0..200 {
+        let stripes: Vec<Vec<i32>> =
+            (0..100).map(|n| (0..3).map(|r| (topic * 100 + n + r) % 60 + 1).collect()).collect();
+        let slices: Vec<&[i32]> = stripes.iter().map(Vec::as_slice).collect();
+        world.topic(&format!("t{topic:03}"), &slices);
+    }
+    world
+}
+
+#[test]
+fn a_large_cluster_stays_even_with_few_moves() {
+    let mut world = large();
+    let drained = all(&world, &Goal::EmptyBrokers(brokers(&[1])));
+    assert_eq!(drained.moves.len(), 1_000, "each partition moves one replica");
+    let held = loads(&world.image, &after(&world.image, &drained));
+    let same_rack = (4..=60).filter(|id| id % 3 == 1).map(|id| held[&id]);
+    assert!(same_rack.clone().all(|n| (1_052..=1_053).contains(&n)), "{held:?}");
+    for (id, rack) in [(61, "a"), (62, "b"), (63, "c")] {
+        world.broker(id, rack);
+    }
+    let spread = all(&world, &Goal::Spread(brokers(&[61, 62, 63])));
+    let held = loads(&world.image, &after(&world.image, &spread));
+    assert!(held.values().all(|n| (952..=953).contains(n)), "{held:?}");
+    let crossed = spread.moves.iter().flat_map(|m| m.to.iter().filter(|b| !m.from.contains(b)));
+    assert_eq!(crossed.count(), held[&61] + held[&62] + held[&63]);
+}
