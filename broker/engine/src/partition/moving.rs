@@ -10,7 +10,7 @@
 //! one is right where the metadata say it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use ottla_log::checkpoint::offsets::TopicPartition;
@@ -24,8 +24,12 @@ use crate::dirs::{Counted, LogDir};
 use crate::error::EngineError;
 use crate::flush::Target;
 
-/// How many pieces are copied at most while appends wait.
+/// How many pieces are copied at most while appends wait, the first time. Where the disk is slower than those who
+/// write, more than that has come each time: then it is twice as many the next time.
 const LAST_PIECES: usize = 4;
+
+/// How often it is doubled: appends wait for 128 MB at most.
+const MOST_DOUBLINGS: u32 = 5;
 
 /// Bytes copied at once while appends wait; a larger batch makes it more.
 const LAST_PIECE: u32 = 1 << 20;
@@ -37,12 +41,14 @@ pub struct Future {
     dir: Counted,
     /// Whether the metadata were told of the directory.
     told: AtomicBool,
+    /// How often too much was left to be copied while appends wait.
+    attempts: AtomicU32,
 }
 
 impl Future {
     fn new(log: Arc<Log>, dir: &Arc<LogDir>) -> Arc<Self> {
         let dir = Counted::new(Arc::clone(dir));
-        Arc::new(Self { log, dir, told: AtomicBool::new(false) })
+        Arc::new(Self { log, dir, told: AtomicBool::new(false), attempts: AtomicU32::new(0) })
     }
 
     /// The copy.
@@ -349,7 +355,8 @@ impl Partition {
         let role = self.role.lock();
         let here = self.here.load_full();
         let (mut all, mut bytes) = (false, 0);
-        for _ in 0..LAST_PIECES {
+        let doublings = future.attempts.fetch_add(1, Ordering::Relaxed).min(MOST_DOUBLINGS);
+        for _ in 0..LAST_PIECES << doublings {
             let left = self.copy(&here, future, LAST_PIECE, Appends::Wait)?;
             if let Copied::Some(n) | Copied::All(n) = left {
                 bytes += n;

@@ -49,7 +49,8 @@ pub(crate) async fn change(
         return Err((ErrorCode::INCONSISTENT_CLUSTER_ID, None));
     }
     if call.context.image().features().level(features::KRAFT) < DYNAMIC {
-        let why = "the voters of this cluster stand in controller.quorum.voters: kraft.version is 0";
+        let why =
+            "the voters of this cluster stand in controller.quorum.voters: kraft.version is 0";
         return Err((ErrorCode::UNSUPPORTED_VERSION, Some(why.to_owned())));
     }
     within(patience, call.context.quorum.change_voters(change)).await.map_err(|error| {

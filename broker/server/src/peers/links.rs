@@ -17,6 +17,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(super) fn options(client_id: String, answer_within: Duration) -> Options {
     Options {
         servers: Vec::new(),
+        bootstrap: ottla_client::Bootstrap::Brokers,
         client_id,
         connect_timeout: CONNECT.min(answer_within),
         request_timeout: answer_within,
