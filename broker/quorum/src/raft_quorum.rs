@@ -47,14 +47,15 @@ use crate::updates::Updates;
 use crate::voter::{Endpoint, Member, NodeKey, Voter};
 use desk::{Desk, Inbox};
 use greet::{AutoJoin, Greeter};
-use members::Changer;
+use members::{Asker, Changer};
 use serve::Observers;
 use standing::{Standing, Standings};
 
 /// [`Options::kept_entries`], where nothing else is said.
 const KEPT_ENTRIES: u64 = 1000;
 
-/// Election timeouts without a word of a majority after which a leader takes itself for cut off.
+/// Election timeouts without a word of a majority after which a leader takes itself for cut off, and those without a
+/// word of the leader after which a follower looks for it.
 const CUT_OFF_AFTER: u64 = 3;
 
 /// How long a snapshot asked for may take.
@@ -202,7 +203,7 @@ impl RaftQuorum {
         let config = Arc::new(config(options.election_timeout_ms, options.kept_entries)?);
         let raft = Raft::new(node, config, network, LogStore(store.clone()), state_machine);
         let raft: Node = raft.await.map_err(|e| QuorumError::Stopped(reason(&signals, &e)))?;
-        let patience = Duration::from_millis(CUT_OFF_AFTER * options.election_timeout_ms);
+        let patience = cut_off_after(options.election_timeout_ms);
         let (leadership, tasks) =
             watch_leader::start(&raft, &signals, options.snapshots, options.clock, patience);
         let changer = Changer {
@@ -271,6 +272,7 @@ impl RaftQuorum {
             initial: initial.clone(),
             voted,
             bootstrap: options.bootstrap,
+            silence: cut_off_after(options.election_timeout_ms),
             auto_join: options.auto_join,
         };
         if !blank {
@@ -471,6 +473,10 @@ impl OpenNode {
     }
 }
 
+fn cut_off_after(election_timeout_ms: u64) -> Duration {
+    Duration::from_millis(CUT_OFF_AFTER.saturating_mul(election_timeout_ms))
+}
+
 /// Several voters of which some directory is unknown are known by their node ids.
 fn by_id(mut voters: Vec<Voter>) -> Vec<Voter> {
     if voters.len() > 1 && voters.iter().any(|v| v.key.directory == Uuid::ZERO) {
@@ -604,7 +610,7 @@ impl Quorum for RaftQuorum {
     }
 
     fn change_voters(&self, change: VoterChange) -> BoxFuture<'_, Result<(), QuorumError>> {
-        Box::pin(self.changer.change(change))
+        Box::pin(self.changer.change(change, Asker::Operator))
     }
 
     fn resign(&self, to: Option<NodeKey>) -> BoxFuture<'_, Result<(), QuorumError>> {

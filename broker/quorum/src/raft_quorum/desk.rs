@@ -15,7 +15,7 @@ use ottla_wire::Message;
 use ottla_wire::record::{Batch, BatchHeader};
 
 use super::Node;
-use super::members::Changer;
+use super::members::{Asker, Changer};
 use super::standing::{Standing, Standings};
 use crate::control;
 use crate::error::QuorumError;
@@ -93,7 +93,7 @@ impl Desk {
             }
             Kind::Transfer => self.transfer(incoming.body()?).await,
             Kind::Hello => self.hello(from, incoming.body()?).await,
-            Kind::Change => self.change(incoming.body()?).await,
+            Kind::Change => self.change(from, incoming.body()?).await,
         }
     }
 
@@ -244,7 +244,7 @@ impl Desk {
         })
     }
 
-    async fn change(&self, body: ChangeBody) -> Done<Bytes> {
+    async fn change(&self, from: NodeKey, body: ChangeBody) -> Done<Bytes> {
         let (key, member) = control::from_wire(&body.voter);
         let Some(kind) = ChangeKind::from_wire(body.kind) else {
             return Err(No(Refusal::Invalid, "an unknown change of the voters".to_owned()));
@@ -254,7 +254,7 @@ impl Desk {
             ChangeKind::Remove => VoterChange::Remove(key),
             ChangeKind::Update => VoterChange::Update(Voter { key, member }),
         };
-        let changed = self.changer.change(change).await;
+        let changed = self.changer.change(change, Asker::Member(from)).await;
         let answer = match changed {
             Ok(()) => ChangeAnswer::default(),
             Err(e) => ChangeAnswer { code: e.code().0, text: e.to_string() },

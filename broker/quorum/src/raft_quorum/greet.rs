@@ -3,6 +3,9 @@
 //! A first voter with an empty log asks whether the quorum is new. A controller without a vote asks to be a member, and
 //! to have a vote if it joins by itself. Any member tells each new leader its addresses. Who hears no leader for long
 //! asks at the configured addresses, too: the log's may be out of date.
+//!
+//! That a leader is known does not mean that it is heard. One that took this node for dead has forgotten it, and sends it
+//! nothing, not even that it is forgotten; nor does any leader after it. So who is left in silence asks everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,6 +71,8 @@ pub(super) struct Greeter {
     pub(super) voted: bool,
     /// `controller.quorum.bootstrap.servers`.
     pub(super) bootstrap: Vec<Endpoint>,
+    /// How long a leader may be silent before this node looks for another.
+    pub(super) silence: Duration,
     pub(super) auto_join: AutoJoin,
 }
 
@@ -91,15 +96,20 @@ impl Greeter {
         let mut heard = Heard::default();
         let (mut pause, mut looked, mut told) = (FIRST_PAUSE, Instant::now(), None::<Instant>);
         let (mut alone_since, mut led_since) = (Instant::now(), (0, Instant::now()));
+        let started = Instant::now();
         loop {
-            let now = *leadership.borrow_and_update();
+            let mut now = *leadership.borrow_and_update();
+            let leads = now.leader == Some(self.node);
+            if now.leader.is_some() && !leads && self.is_left_in_silence(started).await {
+                now.leader = None;
+            }
             if now.leader.is_some() {
                 alone_since = Instant::now();
             }
             if now.epoch != led_since.0 {
                 led_since = (now.epoch, Instant::now());
             }
-            if now.leader == Some(self.node) && looked.elapsed() > LOOK {
+            if leads && looked.elapsed() > LOOK {
                 looked = Instant::now();
                 if let Err(e) = self.changer.forget_silent(led_since.1.elapsed()).await {
                     tracing::debug!("silent members are not forgotten: {e}");
@@ -108,7 +118,7 @@ impl Greeter {
             let lost = || alone_since.elapsed() > LONGEST_PAUSE;
             if !self.needs(&heard, now) && !lost() {
                 (pause, told) = (FIRST_PAUSE, None);
-                let idle = if now.leader.is_some() { LOOK } else { LONGEST_PAUSE };
+                let idle = if leads { LOOK } else { LONGEST_PAUSE };
                 let changed = tokio::time::timeout(idle, leadership.changed());
                 if matches!(changed.await, Ok(Err(_))) {
                     return;
@@ -130,6 +140,16 @@ impl Greeter {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Whether the leader that this node knows has said nothing for long.
+    async fn is_left_in_silence(&self, started: Instant) -> bool {
+        let heard = self.raft.with_raft_state(|state| state.vote_last_modified()).await;
+        // Without openraft there is nobody to look for.
+        heard.is_ok_and(|heard| {
+            let ago = heard.map_or(Duration::MAX, |at| openraft::Instant::elapsed(&at));
+            ago.min(started.elapsed()) > self.silence
+        })
     }
 
     fn has_vote(&self) -> bool {

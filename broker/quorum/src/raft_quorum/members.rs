@@ -55,6 +55,15 @@ pub(crate) struct Changer {
     pub(super) changing: Arc<Mutex<()>>,
 }
 
+/// Who asks for a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A person, or this node.
+    Operator,
+    /// Another member of the quorum.
+    Member(NodeKey),
+}
+
 /// What a voter is that has no vote any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gone {
@@ -67,8 +76,8 @@ enum Gone {
 type WriteError = RaftError<TypeConfig, ClientWriteError<TypeConfig>>;
 
 impl Changer {
-    /// Makes a change. It is committed when this returns.
-    pub(crate) async fn change(&self, change: VoterChange) -> Result<(), QuorumError> {
+    /// Makes a change that somebody asks for. It is committed when this returns.
+    pub(crate) async fn change(&self, change: VoterChange, by: Asker) -> Result<(), QuorumError> {
         // A member may be being taken in, which takes no time to speak of.
         let Ok(one) = tokio::time::timeout(EARLIER_CHANGE, self.changing.lock()).await else {
             return Err(QuorumError::Busy("another change of the voters is under way".into()));
@@ -83,7 +92,9 @@ impl Changer {
             }
             VoterChange::Remove(key) => {
                 self.check_removable(key)?;
-                let stays = if self.is_heard(key) { Gone::Follows } else { Gone::Forgotten };
+                // Who asks is there, though a leader just elected may not have heard it yet.
+                let is_there = by == Asker::Member(key) || self.is_heard(key);
+                let stays = if is_there { Gone::Follows } else { Gone::Forgotten };
                 self.remove(key, stays).await
             }
             VoterChange::Update(voter) => self.update(voter).await,

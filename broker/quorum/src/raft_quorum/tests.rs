@@ -283,7 +283,8 @@ impl Cluster {
                 updates.image()
             });
             let image = image.await;
-            images.push(image.unwrap_or_else(|_| panic!("node {id} stays behind {offset}")));
+            let late = |_| panic!("node {id} stays behind {offset}: {}", self.states());
+            images.push(image.unwrap_or_else(late));
         }
         let topics = |image: &ottla_metadata::Image| -> Vec<_> {
             image.topics().map(|t| t.name.to_string()).collect()

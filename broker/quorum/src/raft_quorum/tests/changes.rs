@@ -317,3 +317,55 @@ async fn who_was_removed_while_it_was_away_learns_of_it() {
     cluster.agree(last.offset).await;
     cluster.until(away, "has no vote", |node| !voter_ids(node).contains(&away)).await;
 }
+
+/// The same while it runs and nobody reaches it: what it takes for its leader is silent, so it asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_removed_while_it_was_cut_off_learns_of_it() {
+    let cluster = Cluster::start(&[1, 2, 3, 4]).await;
+    level(&cluster).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    let (leader, _) = cluster.leader().await;
+    let away = [1, 2, 3, 4].into_iter().find(|id| *id != leader).unwrap();
+    cluster.cut(away);
+    // Until nobody counts on hearing of it.
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    change(&cluster, VoterChange::Remove(key(away))).await.unwrap();
+    let gone = |node: &RaftQuorum| node.store.membership().get_node(&key(away)).is_none();
+    let (leader, _) = cluster.leader().await;
+    cluster.until(leader, "forgets who is not there", gone).await;
+    let last = cluster.write(1).await;
+    cluster.mend();
+    cluster.agree(last.offset).await;
+    cluster.until(away, "has no vote", |node| !voter_ids(node).contains(&away)).await;
+}
+
+/// A leader just elected hears the one it replaced ask for its removal before it hears anything else of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_to_be_removed_stays_to_hear_of_it() {
+    use crate::rpc::{self, ChangeAnswer, ChangeBody, ChangeKind, Kind, RequestHead};
+    let mut cluster = Cluster::start(&[1, 2, 3, 4]).await;
+    level(&cluster).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    let (leader, _) = cluster.leader().await;
+    let silent = [1, 2, 3, 4].into_iter().find(|id| *id != leader).unwrap();
+    cluster.stop_node(silent).await;
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    let (leader, _) = cluster.leader().await;
+    let head = RequestHead {
+        cluster_id: CLUSTER.into(),
+        from: key(silent).into(),
+        incarnation: 5,
+        to: key(leader).into(),
+        ..RequestHead::default()
+    };
+    let body = ChangeBody::new(ChangeKind::Remove, &voter(silent));
+    let request = rpc::request(head, Kind::Change, &body).unwrap();
+    let node = &cluster.nodes[&leader];
+    let (_, answer) =
+        rpc::read_answer::<ChangeAnswer>(node.receive(request).await.unwrap()).unwrap();
+    assert_eq!(answer.unwrap().code, 0);
+    assert!(!voters(node).contains(&key(silent)));
+    assert!(node.store.membership().get_node(&key(silent)).is_some());
+}
