@@ -330,7 +330,9 @@ impl Partition {
             };
         }
         if let Some(rolled_at) = done.rolled_at {
-            log.flush(rolled_at, now).map_err(to)?;
+            // Beside the copying, as of any log: a copy that waited for the disk would never catch up with those who do not.
+            let target = Target { log: Arc::clone(log), dir: Arc::clone(future.dir()) };
+            self.core.flusher().flush_later(target, rolled_at);
         }
         carry_offsets(log, source).map_err(to)?;
         let all = log.end_offset() >= end;
@@ -346,7 +348,8 @@ impl Partition {
     pub(crate) fn finish_move(&self, future: &Arc<Future>) -> Result<Copied, EngineError> {
         let to = |e: LogError| blame(future.dir(), &future.log, e);
         let now = self.core.clock().wall_ms();
-        future.log.flush(i64::MAX, now).map_err(to)?;
+        // What survives a loss of power here must do so there.
+        future.log.flush(self.log().recovery_point(), now).map_err(to)?;
         let mut moving = self.moving.lock();
         match &*moving {
             Moving::To(current) if Arc::ptr_eq(current, future) => {}
@@ -404,7 +407,7 @@ impl Partition {
         log.adopt(source)?;
         // What was promised to survive goes on to. And the checkpoints must know of it before it is the log: recovered from
         // its beginning, a log that compaction left with gaps would seem to have lost what lies behind the first.
-        log.flush(i64::MAX, now_ms)?;
+        log.flush(source.recovery_point(), now_ms)?;
         let files = future.dir().files();
         files.write_recovery_points()?;
         files.write_log_starts()?;
