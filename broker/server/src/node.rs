@@ -209,6 +209,7 @@ impl Node {
             error!("the metadata quorum ended, and with it the node: {}", ended.await);
             std::process::exit(1);
         });
+        let incarnation = random_uuid();
         let publishing = publishing::Publishing::start(publishing::Start {
             context: Arc::clone(&context),
             config: Arc::clone(&config),
@@ -219,6 +220,7 @@ impl Node {
             applied: applied_sender,
             assignments: Arc::clone(&assignments),
             replication: Arc::clone(&replication),
+            incarnation: config.roles().is_broker().then_some(incarnation),
         })?;
         publishing.set_net(net.quota().clone(), files.connections);
         let http = control.block_on(Http::open(&config, &context, files.http))?;
@@ -231,7 +233,7 @@ impl Node {
         }
         let lifecycle = config.roles().is_broker().then(|| {
             let _inside = control.enter();
-            let registration = listeners::registration(&config, &found, &dirs, &bound);
+            let registration = listeners::registration(&config, &found, &dirs, &bound, incarnation);
             let interval = config.get(keys::BROKER_HEARTBEAT_INTERVAL_MS);
             let interval = Duration::from_millis(u64::try_from(interval).unwrap_or(2000));
             let pace = Pace { interval, registration: timeout };

@@ -69,6 +69,10 @@ pub(crate) fn broker_heartbeat(
     if let Some(cordoned) = &request.cordoned_log_dirs {
         directories_cordoned(draft, id, epoch, cordoned);
     }
+    if request.want_fence && to == Stage::Fenced {
+        // Its life is over, by its own word or because nobody lives there: the next one need not wait for its session.
+        waits.forget(id);
+    }
     if to == Stage::ShuttingDown {
         // The broker may stop once all others have read what was just decided.
         let decided = draft.next_offset() - 1;

@@ -134,6 +134,7 @@ pub(super) fn registration(
     found: &NodeDirectories,
     dirs: &LogDirs,
     bound: &[Bound],
+    incarnation_id: Uuid,
 ) -> BrokerRegistrationRequest {
     let listener = |l: &Configured| {
         let (host, port) = told(l, bound);
@@ -144,7 +145,7 @@ pub(super) fn registration(
     BrokerRegistrationRequest {
         broker_id: config.node_id(),
         cluster_id: found.cluster_id.clone(),
-        incarnation_id: super::random_uuid(),
+        incarnation_id,
         listeners: config.listeners().advertised.iter().map(listener).collect(),
         features: features::supported()
             .into_iter()

@@ -34,6 +34,8 @@ pub(super) struct Start {
     pub(super) applied: watch::Sender<i64>,
     pub(super) assignments: Arc<Assignments>,
     pub(super) replication: Arc<Replication>,
+    /// The life of the broker that is about to be registered; none on a node that is no broker.
+    pub(super) incarnation: Option<Uuid>,
 }
 
 type NetHandles = Mutex<Option<(Arc<ConnectionQuota>, u32)>>;
@@ -164,6 +166,7 @@ impl Work {
             applied,
             assignments,
             replication,
+            incarnation,
         } = start;
         let config = under(&config, &image);
         context.current.store(Arc::clone(&config));
@@ -173,6 +176,9 @@ impl Work {
         publisher.listen(context.groups.clone());
         publisher.assign_with(assignments);
         publisher.replicate_with(replication);
+        if let Some(incarnation) = incarnation {
+            publisher.await_registration(incarnation);
+        }
         context.dirs.set_cordoned(cordoned(&config, &context.dirs));
         publisher.load(image.clone());
         let every = image.config_resources().map(|(resource, _)| resource);
