@@ -70,7 +70,7 @@ fn run(steps: &[(u8, u8, u16)], min_in_sync: usize) -> Cluster {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(6000))]
 
     #[test]
     fn what_is_committed_stays_and_everything_heals(

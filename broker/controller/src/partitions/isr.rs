@@ -12,6 +12,7 @@ use ottla_wire::api::alter_partition::{
     AlterPartitionRequest, AlterPartitionRequestPartitionData, AlterPartitionResponse,
     AlterPartitionResponsePartitionData, AlterPartitionResponseTopicData, BrokerState,
 };
+use ottla_wire::schema::metadata::PartitionChangeRecord;
 
 /// Takes what a leader says of its followers, each partition on its own.
 pub(crate) fn alter_partition(
@@ -56,7 +57,16 @@ fn alter(
         data.new_isr_with_epochs.clone()
     };
     let isr: Vec<i32> = states.iter().map(|s| s.broker_id).collect();
-    let recovery = check(draft.image(), leader, p, data, &states)?;
+    let recovery = check(leader, p, data, &states)?;
+    if !states.iter().all(|s| is_eligible(draft.image(), s)) {
+        // The leader hears that nothing changed, and counts without the one that it wanted. Should it have asked
+        // twice, for an answer that was lost, the other request may still be under way, and come when the broker
+        // is eligible again: the new partition epoch refuses it.
+        let (topic_id, partition_id) = (topic.id, id);
+        let same = PartitionChangeRecord { topic_id, partition_id, ..Default::default() };
+        draft.push(same);
+        return Err(ErrorCode::INELIGIBLE_REPLICA);
+    }
     let image = draft.image().clone();
     let rules = LeaderRules::new(&image, waits.settings(), topic);
     let acceptable = |broker| rules.accepts(p, broker);
@@ -87,7 +97,6 @@ fn alter(
 }
 
 fn check(
-    image: &Image,
     leader: i32,
     p: &Partition,
     data: &AlterPartitionRequestPartitionData,
@@ -123,9 +132,6 @@ fn check(
     }
     if p.recovery == Recovery::Recovered && recovery == Recovery::Recovering {
         return Err(ErrorCode::INVALID_REQUEST);
-    }
-    if !states.iter().all(|s| is_eligible(image, s)) {
-        return Err(ErrorCode::INELIGIBLE_REPLICA);
     }
     Ok(recovery)
 }

@@ -61,13 +61,17 @@ fn what_a_leader_must_not_say_is_refused() {
     assert_eq!(code(1, &[1, 9], |_| {}), E::INVALID_REQUEST);
     assert_eq!(code(1, &[1], |d| d.leader_recovery_state = 1), E::INVALID_REQUEST);
     assert_eq!(code(1, &[1], |d| d.partition_index = 5), E::UNKNOWN_TOPIC_OR_PARTITION);
+    let before = partition(&rig);
     let stale = |d: &mut AlterPartitionRequestPartitionData| {
         d.new_isr_with_epochs
             .iter_mut()
             .filter(|s| s.broker_id == 3)
             .for_each(|s| s.broker_epoch = 1);
     };
-    assert_eq!(code(1, &[1, 2, 3], stale), E::INELIGIBLE_REPLICA);
+    assert_eq!(rig.say_with(1, &[1, 2, 3], stale).error_code, E::INELIGIBLE_REPLICA);
+    let mut counted = before;
+    counted.partition_epoch += 1;
+    assert_eq!(partition(&rig), counted, "nothing but its epoch changes");
 }
 
 #[test]
@@ -80,6 +84,24 @@ fn a_fenced_broker_cannot_be_in_sync() {
     rig.tick();
     assert_eq!(partition(&rig).isr.as_slice(), [1, 2]);
     assert_eq!(say(&mut rig, 1, &[1, 2, 3]).error_code, ErrorCode::INELIGIBLE_REPLICA);
+}
+
+#[test]
+fn a_refused_change_that_was_asked_for_twice_stays_refused() {
+    let mut rig = three();
+    rig.now += 5_000;
+    rig.beat(1);
+    rig.beat(2);
+    rig.now += 5_000;
+    rig.tick();
+    let asked_at = partition(&rig).partition_epoch;
+    assert_eq!(say(&mut rig, 1, &[1, 2, 3]).error_code, ErrorCode::INELIGIBLE_REPLICA);
+    // The broker is back in service when the same request comes once more, which the network held up.
+    rig.beat(3);
+    let late = rig.say_with(1, &[1, 2, 3], |d| d.partition_epoch = asked_at);
+    assert_eq!(late.error_code, ErrorCode::INVALID_UPDATE_VERSION);
+    assert_eq!(partition(&rig).isr.as_slice(), [1, 2]);
+    assert_eq!(say(&mut rig, 1, &[1, 2, 3]).error_code, ErrorCode::NONE, "asked for anew");
 }
 
 fn elect(

@@ -132,9 +132,13 @@ impl Partition {
         start_offset: i64,
     ) -> Result<(), EngineError> {
         let epoch = self.check_leader(ask.epoch)?;
-        if position(&self.here.load().log, ask)? != Position::Continues {
-            return Ok(());
-        }
+        let start = {
+            let here = self.here.load();
+            if position(&here.log, ask)? != Position::Continues {
+                return Ok(());
+            }
+            here.log.start_offset()
+        };
         let FollowerId { broker: replica, epoch: broker_epoch } = from;
         let fetch = FollowerFetch { replica, broker_epoch, offset: ask.offset, start_offset };
         let cluster = self.core.cluster();
@@ -142,7 +146,7 @@ impl Partition {
         let Role::Leader(leading) = &mut *role else { return Err(EngineError::NotLeader) };
         leading.leader.check_epoch(EpochCheck::Is(epoch))?;
         let moved = leading.leader.fetched(&fetch, &**cluster)?;
-        let proposal = leading.leader.propose_join(replica, &**cluster);
+        let proposal = leading.leader.propose_join(replica, start, &**cluster);
         if proposal.is_none() && moved.is_none() && leading.deletions.is_empty() {
             return Ok(());
         }
@@ -193,7 +197,8 @@ impl Partition {
         let mut role = self.role.lock();
         let Role::Leader(leading) = &mut *role else { return };
         let moved = leading.leader.reconsider(&**cluster);
-        let proposal = leading.leader.propose_any_join(&**cluster);
+        let start = self.here.load().log.start_offset();
+        let proposal = leading.leader.propose_any_join(start, &**cluster);
         self.settle(role, moved, News::Committed);
         if let Some(proposal) = proposal {
             cluster.changes().propose(self, proposal);
@@ -206,7 +211,8 @@ impl Partition {
         let mut role = self.role.lock();
         let Role::Leader(leading) = &mut *role else { return };
         let moved = leading.leader.isr_answered(proposal, answer, &**cluster);
-        let next = leading.leader.propose_any_join(&**cluster);
+        let start = self.here.load().log.start_offset();
+        let next = leading.leader.propose_any_join(start, &**cluster);
         self.settle(role, moved, News::Committed);
         if let Some(next) = next {
             cluster.changes().propose(self, next);

@@ -77,22 +77,31 @@ impl Leader {
     }
 
     /// Whether a follower out of sync may be let in: it has all that is committed, is past the
-    /// beginning of our epoch, and is the process that the metadata know.
+    /// beginning of our epoch, and is the process that the metadata know. `start` is our log start
+    /// offset: what we deleted below it the follower has to have deleted as well, because what it
+    /// has there may be something else, that was never committed.
     #[must_use]
-    pub fn may_join(&self, follower: i32, world: &dyn World) -> bool {
+    pub fn may_join(&self, follower: i32, start: i64, world: &dyn World) -> bool {
         let Some(state) = self.followers.get(&follower) else { return false };
         !self.isr.contains(&follower)
             && state.end_offset >= self.high_watermark
             && state.end_offset >= self.epoch_start
+            && state.start_offset >= start
             && world.may_join(follower, state.broker_epoch)
     }
 
-    /// Proposes that a follower joins, if it may and nothing else is under way.
-    pub fn propose_join(&mut self, follower: i32, world: &dyn World) -> Option<IsrProposal> {
+    /// Proposes that a follower joins, if it may and nothing else is under way; `start` is our log
+    /// start offset.
+    pub fn propose_join(
+        &mut self,
+        follower: i32,
+        start: i64,
+        world: &dyn World,
+    ) -> Option<IsrProposal> {
         if self.isr.contains(&follower) || self.pending.is_some() {
             return None;
         }
-        if !self.may_join(follower, world) || world.now() < self.rest_until {
+        if !self.may_join(follower, start, world) || world.now() < self.rest_until {
             return None;
         }
         self.pending = Some(Pending::Joins(follower));
@@ -102,13 +111,14 @@ impl Leader {
     }
 
     /// Proposes that one of those joins that may, if there is any and nothing else is under way: as
-    /// when brokers come into service, or another change has come about.
-    pub fn propose_any_join(&mut self, world: &dyn World) -> Option<IsrProposal> {
+    /// when brokers come into service, or another change has come about; `start` is our log start
+    /// offset.
+    pub fn propose_any_join(&mut self, start: i64, world: &dyn World) -> Option<IsrProposal> {
         if self.isr.len() > self.followers.len() {
             return None;
         }
-        let may = self.followers.keys().copied().find(|id| self.may_join(*id, world))?;
-        self.propose_join(may, world)
+        let may = self.followers.keys().copied().find(|id| self.may_join(*id, start, world))?;
+        self.propose_join(may, start, world)
     }
 
     /// Proposes that those leave which have not been caught up for longer than they may lag, if

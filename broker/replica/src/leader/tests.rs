@@ -70,7 +70,7 @@ fn too_few_in_sync_stop_writes_and_the_high_watermark() {
     assert_eq!(leader.appended(12, &at(1001)), None);
     leader.fetched(&fetch(2, 12), &at(1001)).unwrap();
     assert!(!leader.enough_in_sync());
-    let proposal = leader.propose_join(2, &at(1001)).unwrap();
+    let proposal = leader.propose_join(2, 0, &at(1001)).unwrap();
     assert_eq!(proposal.isr, [(1, -1), (2, 22)]);
     assert_eq!((proposal.leader_epoch, proposal.partition_epoch), (5, 8));
     assert_eq!(leader.high_watermark(), 4, "not before it is agreed");
@@ -78,8 +78,8 @@ fn too_few_in_sync_stop_writes_and_the_high_watermark() {
     assert!(leader.enough_in_sync(), "of those that have it");
     assert_eq!(leader.isr_answered(&proposal, committed(9, &[1, 2]), &at(1002)), Some(12));
     leader.check_append(Acks::All).unwrap();
-    assert_eq!(leader.propose_join(2, &at(1002)), None, "it is in already");
-    assert_eq!(leader.propose_join(3, &at(1002)), None, "it has nothing");
+    assert_eq!(leader.propose_join(2, 0, &at(1002)), None, "it is in already");
+    assert_eq!(leader.propose_join(3, 0, &at(1002)), None, "it has nothing");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn one_that_is_to_join_counts_for_the_high_watermark_until_refused() {
     let mut leader = leader(&[1, 2, 3], &[1, 3], 1);
     leader.fetched(&fetch(3, 10), &at(1001)).unwrap();
     leader.fetched(&fetch(2, 10), &at(1001)).unwrap();
-    let proposal = leader.propose_join(2, &at(1001)).unwrap();
+    let proposal = leader.propose_join(2, 0, &at(1001)).unwrap();
     leader.appended(15, &at(1001));
     let late = at(5000);
     assert_eq!(leader.fetched(&fetch(3, 15), &late), Ok(None), "2 has not got it");
@@ -113,8 +113,18 @@ fn one_that_is_to_join_counts_for_the_high_watermark_until_refused() {
     assert_eq!(leader.isr_answered(&proposal, IsrAnswer::Refused, &late), Some(15));
     // For a moment nothing is proposed.
     leader.fetched(&fetch(2, 15), &late).unwrap();
-    assert_eq!(leader.propose_join(2, &late), None);
-    assert!(leader.propose_join(2, &at(5100)).is_some());
+    assert_eq!(leader.propose_join(2, 0, &late), None);
+    assert!(leader.propose_join(2, 0, &at(5100)).is_some());
+}
+
+#[test]
+fn who_has_not_deleted_what_the_leader_deleted_does_not_join() {
+    let mut leader = leader(&[1, 2], &[1], 1);
+    leader.fetched(&fetch(2, 10), &at(1001)).unwrap();
+    assert_eq!(leader.propose_join(2, 10, &at(1001)), None, "it may have something else there");
+    assert_eq!(leader.propose_any_join(10, &at(1001)), None);
+    leader.fetched(&FollowerFetch { start_offset: 10, ..fetch(2, 10) }, &at(1002)).unwrap();
+    assert!(leader.propose_join(2, 10, &at(1002)).is_some());
 }
 
 #[test]
@@ -124,15 +134,15 @@ fn those_that_may_join_do_so_one_after_another() {
     for id in [2, 3] {
         leader.fetched(&fetch(id, 10), &fenced).unwrap();
     }
-    assert_eq!(leader.propose_any_join(&fenced), None);
-    let first = leader.propose_any_join(&at(1002)).unwrap();
+    assert_eq!(leader.propose_any_join(0, &fenced), None);
+    let first = leader.propose_any_join(0, &at(1002)).unwrap();
     assert_eq!(first.isr, [(1, -1), (2, 22)]);
-    assert_eq!(leader.propose_any_join(&at(1002)), None, "one change at a time");
+    assert_eq!(leader.propose_any_join(0, &at(1002)), None, "one change at a time");
     leader.isr_answered(&first, committed(9, &[1, 2]), &at(1003));
-    let second = leader.propose_any_join(&at(1003)).unwrap();
+    let second = leader.propose_any_join(0, &at(1003)).unwrap();
     assert_eq!(second.isr, [(1, -1), (2, 22), (3, 33)]);
     leader.isr_answered(&second, committed(10, &[1, 2, 3]), &at(1003));
-    assert_eq!(leader.propose_any_join(&at(1004)), None);
+    assert_eq!(leader.propose_any_join(0, &at(1004)), None);
 }
 
 #[test]
@@ -156,11 +166,11 @@ fn a_former_process_of_a_broker_is_not_believed() {
     // A process that is ahead of our metadata is believed, but let in later.
     let new = FollowerFetch { broker_epoch: 23, ..fetch(2, 10) };
     leader.fetched(&new, &at(1001)).unwrap();
-    assert_eq!(leader.propose_join(2, &at(1001)), None);
+    assert_eq!(leader.propose_join(2, 0, &at(1001)), None);
     let known = ReplicaError::StaleBroker { broker: 2, theirs: 22, known: 23 };
     assert_eq!(leader.fetched(&fetch(2, 10), &at(1001)), Err(known));
     let brokers = ActiveBrokers::new([(1, 11), (2, 23)]);
-    let proposal = leader.propose_join(2, &StillWorld { brokers, ..at(1002) }).unwrap();
+    let proposal = leader.propose_join(2, 0, &StillWorld { brokers, ..at(1002) }).unwrap();
     assert_eq!(proposal.isr, [(1, -1), (2, 23)]);
 }
 
@@ -179,7 +189,7 @@ fn metadata_that_are_older_than_the_controllers_answer_change_nothing() {
     assert_eq!(leader.followers().count(), 2, "older replicas are no news either");
     // Newer ones end what is under way.
     leader.fetched(&fetch(3, 12), &at(9002)).unwrap();
-    let proposal = leader.propose_join(3, &at(9002)).unwrap();
+    let proposal = leader.propose_join(3, 0, &at(9002)).unwrap();
     leader.changed(&membership(10, &[1, 3], &[1, 3]), &at(9003));
     assert!(!leader.isr_is_pending());
     assert_eq!(leader.isr_answered(&proposal, IsrAnswer::Refused, &at(9003)), None);

@@ -274,9 +274,10 @@ impl Cluster {
             offset: ask.offset,
             start_offset: ask.start_offset,
         };
+        let log_start = log.start;
         let Role::Leader { leader, .. } = &mut self.nodes[to].role else { unreachable!() };
         let moved = leader.fetched(&fetch, &world).map_err(ReplicaError::code)?;
-        let wanted = leader.propose_join(from as i32, &world);
+        let wanted = leader.propose_join(from as i32, log_start, &world);
         if let Some(wanted) = wanted {
             self.propose(to, wanted);
         }

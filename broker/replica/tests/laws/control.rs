@@ -97,6 +97,9 @@ impl Control {
             active && (*epoch == -1 || *epoch == registered)
         });
         if !eligible {
+            // What the leader asked for more than once must not be taken when it comes late.
+            meta.partition_epoch += 1;
+            self.history.push(meta);
             return IsrAnswer::Refused;
         }
         meta.isr = proposal.isr.iter().map(|(id, _)| *id).collect();
