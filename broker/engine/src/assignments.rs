@@ -11,14 +11,13 @@ use ottla_wire::api::assign_replicas_to_dirs::{
     AssignReplicasToDirsRequestPartitionData, AssignReplicasToDirsRequestTopicData,
 };
 use ottla_wire::{ErrorCode, Uuid};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use crate::channel::ControllerChannel;
 use crate::ids::PartitionId;
-use crate::lifecycle::{Lifecycle, Stage};
+use crate::lifecycle::Lifecycle;
 use crate::publish::Assignment;
+use crate::wishes::Wishes;
 
 /// Replicas told of in one request, as many as Kafka's brokers tell.
 const MOST_AT_ONCE: usize = 2250;
@@ -33,16 +32,15 @@ struct Wish {
     then: Option<Then>,
 }
 
-/// What the controller is to be told. Holds at most one wish a replica, the latest.
+/// What the controller is to be told.
 #[derive(Default)]
 pub struct Assignments {
-    wishes: Mutex<BTreeMap<PartitionId, Wish>>,
-    changed: Notify,
+    wishes: Wishes<Wish>,
 }
 
 impl fmt::Debug for Assignments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Assignments({} to tell)", self.wishes.lock().len())
+        write!(f, "Assignments({} to tell)", self.wishes.len())
     }
 }
 
@@ -65,8 +63,7 @@ impl Assignments {
     }
 
     fn wish(&self, Assignment { id, dir }: Assignment, then: Option<Then>) {
-        self.wishes.lock().insert(id, Wish { dir, then });
-        self.changed.notify_one();
+        self.wishes.put(id, Wish { dir, then });
     }
 
     /// Tells the controller, for ever; sleeps while there is nothing to tell.
@@ -76,16 +73,9 @@ impl Assignments {
         controller: ControllerChannel,
         lifecycle: Arc<Lifecycle>,
     ) {
-        let mut stage = lifecycle.stage();
-        if stage.wait_for(|stage| *stage >= Stage::Fenced).await.is_err() {
-            return;
-        }
+        lifecycle.registered().await;
         loop {
-            let some = self.take();
-            if some.is_empty() {
-                self.changed.notified().await;
-                continue;
-            }
+            let some = self.wishes.next(MOST_AT_ONCE).await;
             let request = request(broker_id, lifecycle.epoch(), &some);
             let reply = controller.submit(Command::AssignReplicasToDirs(request)).await;
             let refused = match reply {
@@ -107,7 +97,7 @@ impl Assignments {
                 }
                 other => {
                     debug!(?other, "replicas' directories are not told yet");
-                    self.put_back(some);
+                    self.wishes.put_back(some);
                     tokio::time::sleep(AGAIN).await;
                     continue;
                 }
@@ -119,24 +109,10 @@ impl Assignments {
     /// Does as the controller does that agrees with everything. Returns what was told.
     #[cfg(test)]
     pub(crate) fn agree(&self) -> Vec<Assignment> {
-        let some = self.take();
+        let some = self.wishes.take(MOST_AT_ONCE);
         let told = some.iter().map(|(id, wish)| Assignment { id: *id, dir: wish.dir }).collect();
         settle(some, &BTreeMap::new());
         told
-    }
-
-    fn take(&self) -> BTreeMap<PartitionId, Wish> {
-        let mut wishes = self.wishes.lock();
-        let rest = wishes.keys().nth(MOST_AT_ONCE).copied();
-        let rest = rest.map(|first| wishes.split_off(&first)).unwrap_or_default();
-        std::mem::replace(&mut *wishes, rest)
-    }
-
-    fn put_back(&self, some: BTreeMap<PartitionId, Wish>) {
-        let mut wishes = self.wishes.lock();
-        for (id, wish) in some {
-            wishes.entry(id).or_insert(wish);
-        }
     }
 }
 
@@ -183,14 +159,15 @@ mod tests {
         let most = i32::try_from(MOST_AT_ONCE).unwrap();
         (0..most + 5).for_each(|p| assignments.tell(Assignment { id: id(p), dir: a }));
         assignments.tell(Assignment { id: id(3), dir: b });
-        let some = assignments.take();
+        let some = assignments.wishes.take(MOST_AT_ONCE);
         assert_eq!(some.len(), MOST_AT_ONCE);
         let request = request(1, 9, &some);
         assert_eq!(request.directories.len(), 2);
         assert_eq!(request.directories[1].topics[0].partitions[0].partition_index, 3);
         assignments.tell(Assignment { id: id(3), dir: a });
-        assignments.put_back(some);
-        assert_eq!(assignments.wishes.lock().len(), MOST_AT_ONCE + 5);
-        assert_eq!(assignments.wishes.lock()[&id(3)].dir, a, "what is newer was not undone");
+        assignments.wishes.put_back(some);
+        assert_eq!(assignments.wishes.len(), MOST_AT_ONCE + 5);
+        let all = assignments.wishes.take(usize::MAX);
+        assert_eq!(all[&id(3)].dir, a, "what is newer was not undone");
     }
 }

@@ -67,10 +67,4 @@ impl ControllerChannel {
             _ => Box::pin(std::future::ready(Err(ErrorCode::NOT_CONTROLLER))),
         }
     }
-
-    /// Resolves when another leader is known than now, or the epoch is another.
-    pub async fn changed(&mut self) {
-        // Its other end lives as long as the quorum.
-        let _ = self.leadership.changed().await;
-    }
 }

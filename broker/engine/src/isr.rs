@@ -12,15 +12,14 @@ use ottla_wire::api::alter_partition::{
     AlterPartitionRequest, AlterPartitionRequestPartitionData, AlterPartitionRequestTopicData,
     AlterPartitionResponse, AlterPartitionResponsePartitionData, BrokerState,
 };
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::channel::ControllerChannel;
 use crate::core::Core;
 use crate::ids::PartitionId;
-use crate::lifecycle::{Lifecycle, Stage};
+use crate::lifecycle::Lifecycle;
 use crate::partition::Partition;
+use crate::wishes::Wishes;
 
 /// Partitions in one request at most.
 const MOST_AT_ONCE: usize = 2_000;
@@ -39,33 +38,14 @@ struct Wish {
     proposal: IsrProposal,
 }
 
-/// What the controller is to be asked for. Holds at most one proposal a partition, the latest.
+/// What the controller is to be asked for.
 #[derive(Default)]
-pub(crate) struct IsrChanges {
-    wishes: Mutex<BTreeMap<PartitionId, Wish>>,
-    changed: Notify,
-}
+pub(crate) struct IsrChanges(Wishes<Wish>);
 
 impl IsrChanges {
     pub(crate) fn propose(&self, partition: &Arc<Partition>, proposal: IsrProposal) {
         let wish = Wish { partition: Arc::downgrade(partition), proposal };
-        self.wishes.lock().insert(partition.id(), wish);
-        self.changed.notify_one();
-    }
-
-    fn take(&self) -> BTreeMap<PartitionId, Wish> {
-        let mut wishes = self.wishes.lock();
-        let rest = wishes.keys().nth(MOST_AT_ONCE).copied();
-        let rest = rest.map(|first| wishes.split_off(&first)).unwrap_or_default();
-        std::mem::replace(&mut *wishes, rest)
-    }
-
-    /// Proposes again what nobody answered, unless something newer is proposed.
-    fn put_back(&self, some: BTreeMap<PartitionId, Wish>) {
-        let mut wishes = self.wishes.lock();
-        for (id, wish) in some {
-            wishes.entry(id).or_insert(wish);
-        }
+        self.0.put(partition.id(), wish);
     }
 }
 
@@ -77,21 +57,14 @@ pub async fn keep_in_sync(
     controller: ControllerChannel,
     lifecycle: Arc<Lifecycle>,
 ) {
-    let mut stage = lifecycle.stage();
-    if stage.wait_for(|stage| *stage >= Stage::Fenced).await.is_err() {
-        return;
-    }
+    lifecycle.registered().await;
     tokio::join!(tell(&core, broker_id, &controller, &lifecycle), check(&core));
 }
 
 async fn tell(core: &Core, me: i32, controller: &ControllerChannel, lifecycle: &Lifecycle) {
-    let changes = core.cluster().changes();
+    let IsrChanges(wishes) = core.cluster().changes();
     loop {
-        let some = changes.take();
-        if some.is_empty() {
-            changes.changed.notified().await;
-            continue;
-        }
+        let some = wishes.next(MOST_AT_ONCE).await;
         let request = request(me, lifecycle.epoch(), &some);
         let reply = controller.submit(Command::AlterPartition(request)).await;
         let unanswered = match reply {
@@ -104,7 +77,7 @@ async fn tell(core: &Core, me: i32, controller: &ControllerChannel, lifecycle: &
             }
         };
         if !unanswered.is_empty() {
-            changes.put_back(unanswered);
+            wishes.put_back(unanswered);
             tokio::time::sleep(AGAIN).await;
         }
     }
@@ -254,17 +227,17 @@ mod tests {
 
     #[test]
     fn requests_are_bounded_and_name_our_own_epoch() {
-        let changes = IsrChanges::default();
+        let wishes = Wishes::default();
         let topic = Uuid::from_u128(7);
         let most = i32::try_from(MOST_AT_ONCE).unwrap();
         for partition in 0..most + 3 {
             let isr = vec![(1, -1), (2, 22)];
             let proposal = IsrProposal { leader_epoch: 4, partition_epoch: 8, isr };
             let wish = Wish { partition: Weak::new(), proposal };
-            changes.wishes.lock().insert(PartitionId::new(topic, partition), wish);
+            wishes.put(PartitionId::new(topic, partition), wish);
         }
-        let some = changes.take();
-        assert_eq!((some.len(), changes.wishes.lock().len()), (MOST_AT_ONCE, 3));
+        let some = wishes.take(MOST_AT_ONCE);
+        assert_eq!((some.len(), wishes.len()), (MOST_AT_ONCE, 3));
         let request = request(1, 11, &some);
         assert_eq!(request.topics.len(), 1);
         let first = &request.topics[0].partitions[0];
@@ -278,7 +251,7 @@ mod tests {
         }];
         let left = settle(some, &AlterPartitionResponse { topics, ..Default::default() });
         assert_eq!(left.len(), MOST_AT_ONCE - 1);
-        changes.put_back(left);
-        assert_eq!(changes.wishes.lock().len(), MOST_AT_ONCE + 2);
+        wishes.put_back(left);
+        assert_eq!(wishes.len(), MOST_AT_ONCE + 2);
     }
 }

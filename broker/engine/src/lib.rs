@@ -37,6 +37,7 @@ mod throttle;
 mod timers;
 mod wait;
 mod warm;
+mod wishes;
 
 pub use crate::core::Core;
 pub use assignments::Assignments;

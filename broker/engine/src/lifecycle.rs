@@ -103,6 +103,12 @@ impl Lifecycle {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// Resolves when the controller has taken the first registration.
+    pub(crate) async fn registered(&self) {
+        // Its other end is here.
+        let _ = self.stage.subscribe().wait_for(|stage| *stage >= Stage::Fenced).await;
+    }
+
     /// Where it stands, and every change.
     #[must_use]
     pub fn stage(&self) -> watch::Receiver<Stage> {

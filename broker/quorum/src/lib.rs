@@ -38,7 +38,7 @@ mod voter;
 
 pub use date::text as date_text;
 pub use error::{QuorumError, VoterError};
-pub use observer::{ObserverOptions, ObserverQuorum};
+pub use observer::ObserverQuorum;
 pub use quorum::{
     BoxFuture, Committed, Description, Leadership, Proposal, Quorum, Replica, Role, VoterChange,
 };

@@ -11,70 +11,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ottla_log::Log;
-use ottla_log::disk::Disk;
 use ottla_metadata::{Image, MetadataVersion};
 use ottla_wire::schema::metadata::MetadataRecord;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::Clock;
 use crate::error::QuorumError;
 use crate::pull::{LeaderHint, Puller};
 use crate::quorum::{BoxFuture, Description, Leadership, Proposal, Quorum, Replica, VoterChange};
-use crate::state_machine::{Signals, SnapshotPolicy, StateMachine};
-use crate::store::{Opened, Retention, Store, StoreOptions};
+use crate::raft_quorum::Options;
+use crate::state_machine::{Signals, StateMachine};
+use crate::store::{Opened, Store};
 use crate::types::StoredMembership;
 use crate::updates::Updates;
 use crate::voter::{Member, NodeKey};
 use follow::Follower;
-
-/// What a node follows the quorum with.
-#[derive(Clone, Debug)]
-pub struct ObserverOptions {
-    /// `node.id`, and the id of the metadata log directory.
-    pub node: NodeKey,
-    /// The cluster the node's directories belong to.
-    pub cluster_id: String,
-    /// The disk.
-    pub disk: Arc<dyn Disk>,
-    /// `metadata.log.dir`, or the first of `log.dirs`.
-    pub metadata_dir: PathBuf,
-    /// When snapshots are written.
-    pub snapshots: SnapshotPolicy,
-    /// How long snapshots and log are kept.
-    pub retention: Retention,
-    /// `metadata.log.segment.bytes`.
-    pub segment_bytes: u32,
-    /// `metadata.log.segment.ms`.
-    pub segment_ms: i64,
-    /// Tells the time.
-    pub clock: Clock,
-}
-
-impl ObserverOptions {
-    /// Kafka's defaults.
-    #[must_use]
-    pub fn new(
-        node: NodeKey,
-        cluster_id: String,
-        disk: Arc<dyn Disk>,
-        metadata_dir: PathBuf,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            node,
-            cluster_id,
-            disk,
-            metadata_dir,
-            snapshots: SnapshotPolicy::default(),
-            retention: Retention::default(),
-            segment_bytes: 1 << 30,
-            segment_ms: 7 * 24 * 3_600_000,
-            clock,
-        }
-    }
-}
 
 /// What others than the following task see and want.
 #[derive(Debug)]
@@ -114,20 +66,9 @@ impl ObserverQuorum {
     ///
     /// # Errors
     /// When the disk fails or holds what cannot be true.
-    pub async fn start(
-        options: ObserverOptions,
-        puller: Arc<dyn Puller>,
-    ) -> Result<Self, QuorumError> {
+    pub async fn start(options: Options, puller: Arc<dyn Puller>) -> Result<Self, QuorumError> {
         let node = options.node;
-        let store_options = StoreOptions {
-            node,
-            disk: options.disk.clone(),
-            metadata_dir: options.metadata_dir.clone(),
-            segment_bytes: options.segment_bytes,
-            segment_ms: options.segment_ms,
-            retention: options.retention,
-            clock: options.clock,
-        };
+        let store_options = options.store();
         let opened = tokio::task::spawn_blocking(move || Store::open(store_options)).await;
         let Opened { store, .. } = opened.map_err(|e| QuorumError::Stopped(e.to_string()))??;
         let signals = Signals::new();

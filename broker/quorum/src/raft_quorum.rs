@@ -61,7 +61,8 @@ const CUT_OFF_AFTER: u64 = 3;
 /// How long a snapshot asked for may take.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a node's part in the quorum is started with.
+/// What a node's part in the quorum is started with. A node that only follows has no use for what members say among
+/// themselves.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// `node.id`, and the id of the metadata log directory.
@@ -118,6 +119,19 @@ impl Options {
             election_timeout_ms: 1000,
             kept_entries: KEPT_ENTRIES,
             clock,
+        }
+    }
+
+    /// What the directory is opened with.
+    pub(crate) fn store(&self) -> StoreOptions {
+        StoreOptions {
+            node: self.node,
+            disk: self.disk.clone(),
+            metadata_dir: self.metadata_dir.clone(),
+            segment_bytes: self.segment_bytes,
+            segment_ms: self.segment_ms,
+            retention: self.retention,
+            clock: self.clock,
         }
     }
 }
@@ -445,15 +459,7 @@ struct OpenNode {
 
 impl OpenNode {
     async fn open(mut options: Options) -> Result<Self, QuorumError> {
-        let store_options = StoreOptions {
-            node: options.node,
-            disk: options.disk.clone(),
-            metadata_dir: options.metadata_dir.clone(),
-            segment_bytes: options.segment_bytes,
-            segment_ms: options.segment_ms,
-            retention: options.retention,
-            clock: options.clock,
-        };
+        let store_options = options.store();
         let opened = tokio::task::spawn_blocking(move || Store::open(store_options)).await;
         let Opened { store, formatted_voters } = opened.map_err(|e| stopped(&e))??;
         let configured = std::mem::take(&mut options.initial_voters);

@@ -4,6 +4,7 @@
 //! the trait of the room that needs it: commands to the active controller, replication, the raft of
 //! the quorum's members, and metadata pulled by nodes that are no members.
 
+mod address;
 pub(crate) mod brokers;
 mod controllers;
 mod links;

@@ -42,6 +42,18 @@ pub struct Read {
 }
 
 impl Read {
+    /// The log's offsets, and no records.
+    fn nothing(log: &Log) -> Self {
+        Self {
+            high_watermark: log.high_watermark(),
+            last_stable_offset: log.last_stable_offset(),
+            log_start_offset: log.start_offset(),
+            slice: None,
+            aborted: Vec::new(),
+            diverging: None,
+        }
+    }
+
     /// Bytes of records.
     #[must_use]
     pub fn bytes(&self) -> u32 {
@@ -71,6 +83,15 @@ impl Partition {
         self.read_here(ask, reader, at_least)
     }
 
+    /// What a reader is told, as leader, who is to read elsewhere.
+    ///
+    /// # Errors
+    /// That this node does not lead in the reader's epoch.
+    pub fn read_nothing(&self, epoch: EpochCheck) -> Result<Read, EngineError> {
+        self.check_leader(epoch)?;
+        Ok(Read::nothing(&self.here.load().log))
+    }
+
     /// Reads as whatever this node is to the partition, for consumers that know of followers.
     ///
     /// # Errors
@@ -95,14 +116,7 @@ impl Partition {
         let here = self.here.load();
         let log = &here.log;
         let bound = bound(log, reader);
-        let mut read = Read {
-            high_watermark: log.high_watermark(),
-            last_stable_offset: log.last_stable_offset(),
-            log_start_offset: log.start_offset(),
-            slice: None,
-            aborted: Vec::new(),
-            diverging: None,
-        };
+        let mut read = Read::nothing(log);
         match position(log, ask)? {
             Position::Diverges(end) => {
                 read.diverging = Some(end);

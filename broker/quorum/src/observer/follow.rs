@@ -11,12 +11,13 @@ use ottla_wire::record::{Batch, BatchHeader};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{ObserverOptions, Shared, SnapshotWish};
+use super::{Shared, SnapshotWish};
 use crate::error::QuorumError;
 use crate::pull::{
     Found, LeaderHint, MAX_PULL_BYTES, Piece, PullAsk, PullError, Pulled, Puller, SnapshotAsk,
 };
 use crate::quorum::{Leadership, Role};
+use crate::raft_quorum::Options;
 use crate::snapshot::{self, SnapshotId};
 use crate::state_machine::{RaftSnapshot, Received, Signals, SnapshotSource, StateMachine};
 use crate::store::{self, Store};
@@ -64,7 +65,7 @@ impl From<io::Error> for Trouble {
 
 /// The task.
 pub(super) struct Follower {
-    options: ObserverOptions,
+    options: Options,
     store: Arc<Store>,
     signals: Arc<Signals>,
     shared: Arc<Shared>,
@@ -83,7 +84,7 @@ pub(super) struct Follower {
 
 impl Follower {
     pub(super) fn new(
-        options: ObserverOptions,
+        options: Options,
         store: Arc<Store>,
         signals: Arc<Signals>,
         shared: Arc<Shared>,

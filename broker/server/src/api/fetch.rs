@@ -258,16 +258,7 @@ impl Near {
 
     fn prefers(&self, partition: &Arc<Partition>, ask: &ReadAsk) -> Option<Preferred> {
         let broker = partition.nearest(ask.offset, |id| self.brokers.contains(&id))?;
-        partition.check_leader(ask.epoch).ok()?;
-        let log = partition.log();
-        let read = Read {
-            high_watermark: log.high_watermark(),
-            last_stable_offset: log.last_stable_offset(),
-            log_start_offset: log.start_offset(),
-            slice: None,
-            aborted: Vec::new(),
-            diverging: None,
-        };
+        let read = partition.read_nothing(ask.epoch).ok()?;
         Some(Preferred { broker, read })
     }
 }

@@ -1,8 +1,8 @@
 //! FetchSnapshot: a piece of a snapshot of the metadata (KIP-630).
 
-use ottla_quorum::Quorum;
 use ottla_quorum::pull::{Piece, PullError, SnapshotAsk};
 use ottla_quorum::snapshot::SnapshotId;
+use ottla_quorum::{NodeKey, Quorum};
 use ottla_wire::api::fetch_snapshot::{
     FetchSnapshotRequest, FetchSnapshotRequestPartitionSnapshot, FetchSnapshotResponse,
     FetchSnapshotResponsePartitionSnapshot, FetchSnapshotResponseSnapshotId,
@@ -80,7 +80,7 @@ fn ask(
     SnapshotAsk {
         whom: None,
         cluster_id: request.cluster_id.clone().unwrap_or_default(),
-        replica: crate::peers::metadata::replica(request.replica_id, wanted.replica_directory_id),
+        replica: NodeKey::new(request.replica_id, wanted.replica_directory_id),
         epoch: wanted.current_leader_epoch,
         id: SnapshotId {
             end_offset: wanted.snapshot_id.end_offset,

@@ -9,8 +9,8 @@ use ottla_config::{BrokerConfig, keys};
 use ottla_log::disk::Disk;
 use ottla_quorum::directories::NodeDirectories;
 use ottla_quorum::{
-    AutoJoin, Endpoint, KraftVersions, Member, NodeKey, ObserverOptions, ObserverQuorum, Options,
-    Quorum, RaftQuorum, Retention, SnapshotPolicy,
+    AutoJoin, Endpoint, KraftVersions, Member, NodeKey, ObserverQuorum, Options, Quorum,
+    RaftQuorum, Retention, SnapshotPolicy,
 };
 
 use super::{Bound, StartError, listeners, settings};
@@ -33,8 +33,9 @@ pub(super) async fn take(
     disk: &Arc<dyn Disk>,
     bound: &[Bound],
 ) -> Result<Part, StartError> {
+    let options = options(config, found, disk);
     if config.roles().is_controller() {
-        let options = member_options(config, found, disk, bound);
+        let options = as_member(options, config, bound);
         let transport = members::Members::new(Arc::clone(config));
         let raft = Arc::new(RaftQuorum::join(options, transport).await?);
         let ended = Box::pin(raft.ended());
@@ -42,7 +43,7 @@ pub(super) async fn take(
     }
     let links = Links::new(format!("broker-{}-metadata", config.node_id()), metadata::PATIENCE);
     let puller = metadata::Controllers::new(links, Arc::clone(config));
-    let observer = ObserverQuorum::start(observer_options(config, found, disk), puller).await?;
+    let observer = ObserverQuorum::start(options, puller).await?;
     let observer = Arc::new(observer);
     let ended = Box::pin(observer.ended());
     Ok(Part { quorum: observer, raft: None, ended })
@@ -65,18 +66,23 @@ fn retention(config: &BrokerConfig) -> Retention {
     }
 }
 
-fn segment_bytes(config: &BrokerConfig) -> u32 {
-    u32::try_from(config.get(keys::METADATA_LOG_SEGMENT_BYTES)).unwrap_or(u32::MAX)
-}
-
-fn member_options(
-    config: &BrokerConfig,
-    found: &NodeDirectories,
-    disk: &Arc<dyn Disk>,
-    bound: &[Bound],
-) -> Options {
+/// What both kinds of part are started with.
+fn options(config: &BrokerConfig, found: &NodeDirectories, disk: &Arc<dyn Disk>) -> Options {
     let node = NodeKey::new(config.node_id(), found.metadata_directory);
     let metadata_dir = PathBuf::from(config.metadata_log_dir());
+    Options {
+        cluster_id: found.cluster_id.clone(),
+        snapshots: snapshots(config),
+        retention: retention(config),
+        segment_bytes: u32::try_from(config.get(keys::METADATA_LOG_SEGMENT_BYTES))
+            .unwrap_or(u32::MAX),
+        segment_ms: config.get(keys::METADATA_LOG_SEGMENT_MS),
+        ..Options::new(node, Arc::clone(disk), metadata_dir, settings::wall_ms)
+    }
+}
+
+/// What only members say and do.
+fn as_member(options: Options, config: &BrokerConfig, bound: &[Bound]) -> Options {
     let told = config.listeners().advertised_controller.iter().map(|listener| {
         let (host, port) = listeners::told(listener, bound);
         Endpoint { name: listener.name.as_str().to_owned(), host, port }
@@ -89,34 +95,12 @@ fn member_options(
     });
     let joins = config.get(keys::CONTROLLER_QUORUM_AUTO_JOIN_ENABLE);
     Options {
-        cluster_id: found.cluster_id.clone(),
         member: Member { endpoints: told.collect(), kraft_versions: KraftVersions::SUPPORTED },
-        initial_voters: settings::voters(config, node),
+        initial_voters: settings::voters(config, options.node),
         bootstrap: bootstrap.collect(),
         auto_join: if joins { AutoJoin::On } else { AutoJoin::Off },
-        snapshots: snapshots(config),
-        retention: retention(config),
-        segment_bytes: segment_bytes(config),
-        segment_ms: config.get(keys::METADATA_LOG_SEGMENT_MS),
         election_timeout_ms: u64::try_from(config.get(keys::CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS))
             .unwrap_or(1000),
-        ..Options::new(node, Arc::clone(disk), metadata_dir, settings::wall_ms)
-    }
-}
-
-fn observer_options(
-    config: &BrokerConfig,
-    found: &NodeDirectories,
-    disk: &Arc<dyn Disk>,
-) -> ObserverOptions {
-    let node = NodeKey::new(config.node_id(), found.metadata_directory);
-    let metadata_dir = PathBuf::from(config.metadata_log_dir());
-    let cluster_id = found.cluster_id.clone();
-    ObserverOptions {
-        snapshots: snapshots(config),
-        retention: retention(config),
-        segment_bytes: segment_bytes(config),
-        segment_ms: config.get(keys::METADATA_LOG_SEGMENT_MS),
-        ..ObserverOptions::new(node, cluster_id, Arc::clone(disk), metadata_dir, settings::wall_ms)
+        ..options
     }
 }

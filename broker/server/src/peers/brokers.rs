@@ -13,7 +13,7 @@ use ottla_wire::api::fetch::{FetchRequest, FetchResponse};
 use ottla_wire::api::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
 use parking_lot::Mutex;
 
-use super::controllers::address;
+use super::address;
 
 /// The connection of a lane. Who opens it holds the lock, so that those who come later send later.
 type Line = Arc<tokio::sync::Mutex<Option<Arc<Connection>>>>;
@@ -48,7 +48,7 @@ impl Brokers {
             let broker = lane.leader;
             PeerError(format!("the metadata name no listener {listener} of broker {broker}"))
         })?;
-        Ok(address(&endpoint.host, endpoint.port))
+        Ok(address::text(&endpoint.host, endpoint.port))
     }
 
     async fn connect(&self, lane: Lane) -> Result<Arc<Connection>, PeerError> {

@@ -16,7 +16,7 @@ use ottla_wire::schema::principal::DefaultPrincipalData;
 use ottla_wire::{Decoder, Encoder, ErrorCode, Message, Versions};
 use tracing::debug;
 
-use super::Links;
+use super::{Links, address};
 
 /// The version of what Envelope says of the principal.
 const PRINCIPAL_VERSION: i16 = 0;
@@ -69,24 +69,16 @@ impl Controllers {
     /// Where a controller listens: as the quorum's members know it, else as the metadata or the
     /// configuration say.
     fn address(&self, id: i32) -> Option<String> {
-        let names = &self.config.listeners().controller;
-        let ours = |name: &str| names.iter().any(|n| n.as_str() == name);
         let hint = self.quorum.leader_hint().filter(|hint| hint.id == id);
-        let voter = hint.and_then(|hint| {
-            let named = hint.endpoints.iter().find(|e| ours(&e.name));
-            named.or(hint.endpoints.first()).map(|e| address(&e.host, e.port))
-        });
+        let voter = hint.and_then(|hint| address::of_controller(&self.config, &hint.endpoints));
         let registered = || {
             let image = self.quorum.updates().image();
             let controller = image.controller(id)?;
+            let ours = |name: &str| address::is_ours(&self.config, name);
             let named = controller.endpoints.iter().find(|e| ours(&e.listener));
-            named.map(|e| address(&e.host, e.port))
+            named.map(|e| address::text(&e.host, e.port))
         };
-        let configured = || {
-            let voter = self.config.voters().iter().find(|v| v.id == id)?;
-            Some(address(&voter.address.host, voter.address.port))
-        };
-        voter.or_else(registered).or_else(configured)
+        voter.or_else(registered).or_else(|| address::configured(&self.config, id))
     }
 
     /// Hands a client's request to the controller that leads now, as that client's.
@@ -104,11 +96,6 @@ impl Controllers {
         let connection = self.links.get(&address).await.map_err(|e| Unanswered::from(e).code())?;
         enveloped(&connection, request, host).await.map_err(|e| e.code())
     }
-}
-
-/// `host:port`, with brackets around an address of version 6.
-pub(super) fn address(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl RemoteController for Controllers {

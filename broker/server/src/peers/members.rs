@@ -15,7 +15,7 @@ use ottla_wire::{Decoder, Encoder, Message};
 use parking_lot::Mutex;
 use tracing::debug;
 
-use super::controllers::address;
+use super::address;
 use crate::context::Context;
 
 /// The key of such a request. Not advertised: only members know that it exists.
@@ -98,13 +98,10 @@ impl Transport for Members {
         request: Bytes,
         patience: Duration,
     ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
-        let names = &self.config.listeners().controller;
-        let ours = member.endpoints.iter().find(|e| names.iter().any(|n| n.as_str() == e.name));
-        let Some(endpoint) = ours.or(member.endpoints.first()) else {
+        let Some(address) = address::of_controller(&self.config, &member.endpoints) else {
             let nowhere = "nobody says where it listens".to_owned();
             return Box::pin(std::future::ready(Err(TransportError::Unreachable(nowhere))));
         };
-        let address = address(&endpoint.host, endpoint.port);
         Box::pin(async move { self.carry(&address, request, patience).await })
     }
 }

@@ -12,7 +12,7 @@ use ottla_quorum::pull::{
     Found, LeaderHint, Piece, PullAsk, PullError, Pulled, Puller, SnapshotAsk, SnapshotChunk,
 };
 use ottla_quorum::snapshot::SnapshotId;
-use ottla_quorum::{BoxFuture, Endpoint, NodeKey};
+use ottla_quorum::{BoxFuture, Endpoint};
 use ottla_wire::api::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData, ReplicaState,
 };
@@ -22,8 +22,7 @@ use ottla_wire::api::fetch_snapshot::{
 };
 use ottla_wire::{ErrorCode, Records, Uuid};
 
-use super::Links;
-use super::controllers::address;
+use super::{Links, address};
 
 /// The metadata log's topic.
 pub(crate) const TOPIC: &str = "__cluster_metadata";
@@ -49,20 +48,15 @@ impl Controllers {
 
     /// Where to ask: the leader, else the next of the addresses in the configuration.
     fn whom(&self, leader: Option<&LeaderHint>) -> Option<String> {
-        let names = &self.config.listeners().controller;
         let known = leader.and_then(|leader| {
-            let ours = |e: &&Endpoint| names.iter().any(|n| n.as_str() == e.name);
-            let endpoints = &leader.endpoints;
-            let endpoint = endpoints.iter().find(ours).or(endpoints.first());
-            let voter = || self.config.voters().iter().find(|v| v.id == leader.id);
-            let configured = || voter().map(|v| address(&v.address.host, v.address.port));
-            endpoint.map(|e| address(&e.host, e.port)).or_else(configured)
+            let told = address::of_controller(&self.config, &leader.endpoints);
+            told.or_else(|| address::configured(&self.config, leader.id))
         });
         known.or_else(|| {
             let voters = self.config.voters().iter().map(|v| &v.address);
             let all: Vec<_> = voters.chain(self.config.bootstrap_controllers()).collect();
             let at = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(all.len())?;
-            all.get(at).map(|a| address(&a.host, a.port))
+            all.get(at).map(|a| address::text(&a.host, a.port))
         })
     }
 
@@ -215,9 +209,4 @@ fn unreachable(error: ClientError) -> PullError {
 
 fn nonsense(what: &str) -> PullError {
     PullError::Failed(format!("the controller's answer makes no sense: {what}"))
-}
-
-/// Who pulls, by a request.
-pub(crate) fn replica(id: i32, directory: Uuid) -> NodeKey {
-    NodeKey::new(id, directory)
 }

@@ -1,7 +1,7 @@
 //! Nodes that pull from the members.
 
 use super::*;
-use crate::observer::{ObserverOptions, ObserverQuorum};
+use crate::observer::ObserverQuorum;
 use crate::pull::{LeaderHint, PullAsk, PullError, Pulled, Puller, SnapshotAsk, SnapshotChunk};
 
 /// Asks whoever is named, or any member, without bytes in between.
@@ -47,11 +47,12 @@ impl Puller for Hands {
     }
 }
 
-fn options(root: &Path, id: i32) -> ObserverOptions {
+fn options(root: &Path, id: i32) -> Options {
     let dir = root.join(format!("observer-{id}"));
     std::fs::create_dir_all(&dir).unwrap();
     let clock = || 1_800_000_000_000;
-    ObserverOptions::new(key(id), CLUSTER.to_owned(), Arc::new(RealDisk), dir, clock)
+    let cluster_id = CLUSTER.to_owned();
+    Options { cluster_id, ..Options::new(key(id), Arc::new(RealDisk), dir, clock) }
 }
 
 async fn follow(cluster: &Cluster, hands: &Hands, id: i32) -> ObserverQuorum {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ottla_quorum::NodeKey;
 use ottla_quorum::pull::{Found, LeaderHint, Piece, PullAsk, PullError, Pulled};
 use ottla_wire::api::fetch::{
     EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse,
@@ -62,7 +63,7 @@ fn ask(request: &FetchRequest, wanted: &FetchPartition) -> PullAsk {
     PullAsk {
         whom: None,
         cluster_id: request.cluster_id.clone().unwrap_or_default(),
-        replica: crate::peers::metadata::replica(id, wanted.replica_directory_id),
+        replica: NodeKey::new(id, wanted.replica_directory_id),
         epoch: wanted.current_leader_epoch,
         offset: wanted.fetch_offset,
         last_epoch: wanted.last_fetched_epoch,
