@@ -2,8 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The share of the process's file descriptors that logs may hold open.
-const SHARE_OF_LOGS: u64 = 2;
+/// Fifths of the process's file descriptors that logs may hold open: less than half, because a file
+/// that was closed can be opened again, while a client that is not let in can only wait.
+const FIFTHS_OF_LOGS: u64 = 2;
 
 /// What is left for everything else (the metadata log, answers that are being sent from files which
 /// the cache has closed, HTTP) is this share, but at most [`MOST_SPARE`].
@@ -42,7 +43,7 @@ fn share_of(limit: Option<u64>) -> Share {
     let Some(limit) = limit else {
         return Share { logs: DEFAULT_LOGS, connections: u32::MAX, http: DEFAULT_HTTP };
     };
-    let logs = limit / SHARE_OF_LOGS;
+    let logs = limit / 5 * FIFTHS_OF_LOGS;
     let spare = (limit / SHARE_SPARE).min(MOST_SPARE);
     let connections = (limit - logs).saturating_sub(spare).max(1);
     Share {
@@ -65,7 +66,9 @@ mod tests {
             assert!(share.connections > 0 && share.http > 0 && share.logs > 0);
         }
         let usual = share_of(Some(1024));
-        assert_eq!(usual, Share { logs: 512, connections: 384, http: 32 });
+        assert_eq!(usual, Share { logs: 408, connections: 488, http: 32 });
+        let many = share_of(Some(20_000));
+        assert!(many.connections > 10_000, "{many:?}");
         assert_eq!(share_of(None).connections, u32::MAX);
     }
 }
