@@ -1,4 +1,5 @@
 //! The group coordinator of this node: shards over `__consumer_offsets`.
+use std::time::Duration;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub struct GroupShell {
     compression: Compression,
     /// `group.coordinator.append.linger.ms`, likewise.
     linger: Linger,
+    /// `offsets.commit.timeout.ms`, likewise.
+    patience: Duration,
     /// Rebalances that were completed.
     pub rebalances: AtomicU64,
     /// Offsets committed.
@@ -85,6 +88,10 @@ impl Coordinator for GroupMachine {
         shell.linger
     }
 
+    fn patience(shell: &GroupShell) -> Duration {
+        shell.patience
+    }
+
     fn tick() -> Command {
         Command::internal(Request::Tick)
     }
@@ -115,6 +122,9 @@ impl Groups {
         let shell = GroupShell {
             settings: RwLock::new(settings(config)),
             linger: Linger::from_config(config.get(keys::GROUP_COORDINATOR_APPEND_LINGER_MS)),
+            patience: Duration::from_millis(u64::from(
+                config.get(keys::OFFSETS_COMMIT_TIMEOUT_MS).unsigned_abs(),
+            )),
             // The catalog allows no number that is none.
             compression: u8::try_from(codec)
                 .ok()

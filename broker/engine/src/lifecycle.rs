@@ -59,6 +59,8 @@ pub struct Lifecycle {
     stage: watch::Sender<Stage>,
     stop: watch::Sender<bool>,
     hurry: Notify,
+    /// The log directories that the controller was told are offline.
+    told_offline: watch::Sender<Vec<Uuid>>,
     /// Why no controller took it.
     refused: OnceLock<String>,
 }
@@ -79,6 +81,7 @@ impl Lifecycle {
             stage: watch::Sender::new(Stage::Starting),
             stop: watch::Sender::new(false),
             hurry: Notify::new(),
+            told_offline: watch::Sender::new(Vec::new()),
             refused: OnceLock::new(),
         });
         let life = Life { this: Arc::clone(&this), controller, registration, pace, applied, dirs };
@@ -124,6 +127,12 @@ impl Lifecycle {
     /// Beats at once: there is something to tell of the directories.
     pub fn hurry(&self) {
         self.hurry.notify_one();
+    }
+
+    /// Resolves when the controller has been told that a log directory is offline.
+    pub async fn told_offline(&self, dir: Uuid) {
+        // Its other end is here.
+        let _ = self.told_offline.subscribe().wait_for(|told| told.contains(&dir)).await;
     }
 
     /// Asks leave to stop: leadership moves away first. Returns when it may stop, or `patience` ran
@@ -220,10 +229,14 @@ impl Life {
                 offline_log_dirs: self.dirs.offline(),
                 cordoned_log_dirs: Some(self.dirs.cordoned().to_vec()),
             };
+            let offline = request.offline_log_dirs.clone();
             let (rest, fenced) =
                 match self.controller.submit(Command::BrokerHeartbeat(request)).await {
                     Ok(Reply::BrokerHeartbeat(answer)) => match answer.error_code {
                         ErrorCode::NONE => {
+                            if !offline.is_empty() {
+                                self.this.told_offline.send_replace(offline);
+                            }
                             if self.enter(stopping, &answer) {
                                 return true;
                             }

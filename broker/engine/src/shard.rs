@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_machine::{Machine, Mono, Ticket};
@@ -76,6 +77,9 @@ pub trait Coordinator:
 
     /// How long records are gathered.
     fn linger(shell: &Self::Shell) -> Linger;
+
+    /// How long a reply may wait for its records to be committed.
+    fn patience(shell: &Self::Shell) -> Duration;
 
     /// What the shell is asked to do, once the records are committed.
     fn effect(shell: &Self::Shell, effect: Self::Effect);
@@ -337,8 +341,17 @@ impl<M: Coordinator> Shard<M> {
         inner.uncommitted += 1;
         // A shard that nobody holds any more has nobody who waits.
         let Some(shard) = self.me.upgrade() else { return };
+        let patience = M::patience(&self.shell);
         self.runtime.spawn(async move {
-            let committed = wait.await;
+            tokio::pin!(wait);
+            let committed = match tokio::time::timeout(patience, &mut wait).await {
+                Ok(committed) => committed,
+                Err(_) => {
+                    // The records stand, and may be committed yet: whoever asked looks again.
+                    shard.inner.lock().give_up(&due);
+                    wait.await
+                }
+            };
             let mut inner = shard.inner.lock();
             inner.uncommitted -= 1;
             if committed.is_ok() {
@@ -450,6 +463,16 @@ impl<M: Coordinator> Inner<M> {
         let (sender, receiver) = oneshot::channel();
         self.waiting.insert(ticket, sender);
         receiver
+    }
+
+    /// Tells those who wait for these replies that they do not come in time.
+    fn give_up(&mut self, due: &[Due<M>]) {
+        for (ticket, _) in due.iter().flat_map(|due| &due.replies) {
+            if let Some(sender) = self.waiting.remove(ticket) {
+                // Whoever asked may have gone.
+                let _ = sender.send(Err(ErrorCode::COORDINATOR_NOT_AVAILABLE));
+            }
+        }
     }
 
     fn answer(&mut self, replies: Vec<(Ticket, M::Reply)>) {

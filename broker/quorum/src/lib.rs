@@ -22,6 +22,7 @@ pub mod format;
 pub mod meta_properties;
 pub mod network;
 mod observer;
+mod pace;
 mod peers;
 pub mod pull;
 mod quorum;
@@ -39,6 +40,7 @@ mod voter;
 pub use date::text as date_text;
 pub use error::{QuorumError, VoterError};
 pub use observer::ObserverQuorum;
+pub use pace::Pace;
 pub use quorum::{
     BoxFuture, Committed, Description, Leadership, Proposal, Quorum, Replica, Role, VoterChange,
 };

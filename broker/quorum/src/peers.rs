@@ -13,6 +13,7 @@ use bytes::Bytes;
 use ottla_wire::{Message, Uuid};
 use parking_lot::Mutex;
 
+use crate::pace::Pace;
 use crate::rpc::{self, Kind, Refusal, RequestHead, RpcError};
 use crate::transport::{Transport, TransportError};
 use crate::voter::{Member, NodeKey};
@@ -70,6 +71,7 @@ pub(crate) struct Peers {
     directory: Uuid,
     cluster_id: String,
     incarnation: i64,
+    pace: Pace,
     known: Mutex<Known>,
 }
 
@@ -79,9 +81,16 @@ impl Peers {
         me: NodeKey,
         directory: Uuid,
         cluster_id: String,
+        pace: Pace,
     ) -> Self {
         let incarnation = rand::random::<i64>();
-        Self { transport, me, directory, cluster_id, incarnation, known: Mutex::default() }
+        let known = Mutex::default();
+        Self { transport, me, directory, cluster_id, incarnation, pace, known }
+    }
+
+    /// How the others are asked.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     pub(crate) fn me(&self) -> NodeKey {
@@ -231,7 +240,7 @@ mod tests {
     #[test]
     fn two_processes_of_one_member_are_found_out_when_the_first_speaks_again() {
         let key = NodeKey::new(1, Uuid::ZERO);
-        let peers = Peers::new(Arc::new(Nowhere), key, Uuid::ZERO, "c".into());
+        let peers = Peers::new(Arc::new(Nowhere), key, Uuid::ZERO, "c".into(), Pace::default());
         // A restart is no second process, nor are two.
         for incarnation in [1, 1, 2, 2, 3] {
             assert!(peers.is_only_process(key, incarnation));

@@ -34,6 +34,7 @@ use crate::Clock;
 use crate::batch;
 use crate::error::QuorumError;
 use crate::network::Network;
+use crate::pace::Pace;
 use crate::peers::Peers;
 use crate::pull::LeaderHint;
 use crate::quorum::{
@@ -93,6 +94,8 @@ pub struct Options {
     pub segment_ms: i64,
     /// `controller.quorum.election.timeout.ms`: about how long a leader may be silent before a voter stands for election.
     pub election_timeout_ms: u64,
+    /// How the others are asked.
+    pub pace: Pace,
     /// Entries kept in reach of slow followers behind the newest snapshot.
     pub kept_entries: u64,
     /// Tells the time.
@@ -117,6 +120,7 @@ impl Options {
             segment_bytes: 1 << 30,
             segment_ms: 7 * 24 * 3_600_000,
             election_timeout_ms: 1000,
+            pace: Pace::default(),
             kept_entries: KEPT_ENTRIES,
             clock,
         }
@@ -174,9 +178,10 @@ impl RaftQuorum {
         transport: Arc<dyn Transport>,
     ) -> Result<Self, QuorumError> {
         let opened = OpenNode::open(options).await?;
-        let Options { node, cluster_id, .. } = &opened.options;
+        let Options { node, cluster_id, pace, .. } = &opened.options;
         let directory = node.directory;
-        let peers = Arc::new(Peers::new(transport, opened.key, directory, cluster_id.clone()));
+        let peers =
+            Arc::new(Peers::new(transport, opened.key, directory, cluster_id.clone(), *pace));
         let network = Network(peers.clone());
         Self::run(opened, network, Some(peers)).await
     }

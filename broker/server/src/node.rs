@@ -34,11 +34,12 @@ use tracing::{debug, error, info};
 
 use crate::context::Context;
 use crate::http::Http;
-use crate::peers::{Controllers, Links, brokers};
+use crate::peers::{Controllers, Links, Ways, brokers};
 use crate::telemetry::ClientTelemetry;
 use crate::vigil;
 
 pub use listeners::Bound;
+pub(crate) use settings::ms;
 
 /// Threads of the runtime for the quorum, the controller and everything else that is not a client's
 /// connection.
@@ -137,10 +138,9 @@ impl Node {
         });
         let node_id = config.node_id();
         let controllers = {
-            let patience = config.get(keys::CONTROLLER_SOCKET_TIMEOUT_MS);
-            let patience = Duration::from_millis(u64::try_from(patience).unwrap_or(30_000));
-            let links = Links::new(format!("broker-{node_id}-to-controller"), patience);
-            Controllers::new(links, quorum.clone(), Arc::clone(&config))
+            let patience = ms(config.get(keys::CONTROLLER_SOCKET_TIMEOUT_MS));
+            let ways = Ways::new(&config, format!("broker-{node_id}-to-controller"), patience);
+            Controllers::new(Links::new(ways), quorum.clone(), Arc::clone(&config))
         };
         let remote: Arc<dyn RemoteController> = controllers.clone();
         let controller = ControllerChannel::new(node_id, local, Some(remote), quorum.leadership());
@@ -304,7 +304,8 @@ impl Node {
         self.context.accepting.store(false, Ordering::Release);
         self.guard.abort();
         self.control.block_on(async {
-            if let Some(life) = &self.lifecycle {
+            let asks = self.context.initial.get(keys::CONTROLLED_SHUTDOWN_ENABLE);
+            if let Some(life) = self.lifecycle.as_ref().filter(|_| asks) {
                 life.stop(LEAVE).await;
             }
             self.replication.stop().await;

@@ -12,4 +12,4 @@ pub(crate) mod members;
 pub(crate) mod metadata;
 
 pub(crate) use controllers::Controllers;
-pub(crate) use links::Links;
+pub(crate) use links::{Links, Ways};

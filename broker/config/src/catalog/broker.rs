@@ -18,7 +18,8 @@ keys! {
     NUM_IO_THREADS: i32 = "num.io.threads",
         .default("8").min(1).high().cluster_wide().no_effect(why::THREADS);
     /// How long this node waits for the answer to a request that it sent to another node.
-    REQUEST_TIMEOUT_MS: i32 = "request.timeout.ms", .default("30000").high().planned(why::NODES);
+    REQUEST_TIMEOUT_MS: i32 = "request.timeout.ms", .default("30000").high()
+        .no_effect(why::AT_ONCE);
     /// Whether a client that asks for a missing topic's metadata, and allows it, gets the topic
     /// created.
     AUTO_CREATE_TOPICS_ENABLE: bool = "auto.create.topics.enable", .default("true").high();
@@ -51,7 +52,7 @@ keys! {
         .default("1000").no_effect(why::PURGATORY);
     /// Whether a stopping broker first hands its leaderships to others.
     CONTROLLED_SHUTDOWN_ENABLE: bool = "controlled.shutdown.enable",
-        .default("true").planned(why::REPL);
+        .default("true");
     /// How often a broker tells the controller that it lives.
     BROKER_HEARTBEAT_INTERVAL_MS: i32 = "broker.heartbeat.interval.ms",
         .default("2000");

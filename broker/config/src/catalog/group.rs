@@ -28,8 +28,7 @@ keys! {
     OFFSETS_RETENTION_CHECK_INTERVAL_MS: i64 = "offsets.retention.check.interval.ms",
         .default("600000").min(1).high();
     /// How long a commit may wait for its replicas.
-    OFFSETS_COMMIT_TIMEOUT_MS: i32 = "offsets.commit.timeout.ms", .default("5000").min(1).high()
-        .planned(why::REPL);
+    OFFSETS_COMMIT_TIMEOUT_MS: i32 = "offsets.commit.timeout.ms", .default("5000").min(1).high();
     /// Shortest session timeout that a member of a classic group may ask for.
     GROUP_MIN_SESSION_TIMEOUT_MS: i32 = "group.min.session.timeout.ms", .default("6000");
     /// Longest session timeout that a member of a classic group may ask for.

@@ -48,10 +48,10 @@ keys! {
     SOCKET_SEND_BUFFER_BYTES: i32 = "socket.send.buffer.bytes", .default("102400").high();
     /// Longest time this node gives a connection that it opens, after repeated failures.
     SOCKET_CONNECTION_SETUP_TIMEOUT_MAX_MS: i64 = "socket.connection.setup.timeout.max.ms",
-        .default("30000").planned(why::NODES);
+        .default("30000");
     /// Time this node first gives a connection that it opens.
     SOCKET_CONNECTION_SETUP_TIMEOUT_MS: i64 = "socket.connection.setup.timeout.ms",
-        .default("10000").planned(why::NODES);
+        .default("10000");
     /// How long a silent connection is kept.
     CONNECTIONS_MAX_IDLE_MS: i64 = "connections.max.idle.ms", .default("600000");
     /// Longest time a SASL session lives before the client must authenticate again; 0 is for

@@ -15,7 +15,7 @@ keys! {
         .default("").valid(Valid::Distinct(&[], Emptiness::Allowed)).per_broker();
     /// How long a broker that cannot report a failed directory goes on before it stops.
     LOG_DIR_FAILURE_TIMEOUT_MS: i64 = "log.dir.failure.timeout.ms",
-        .default("30000").min(1).low().planned(why::REPL);
+        .default("30000").min(1).low();
     /// Size a segment may reach before the next one is begun.
     LOG_SEGMENT_BYTES: i32 = "log.segment.bytes",
         .default("1073741824").min(1_048_576).high().cluster_wide();
@@ -144,7 +144,7 @@ keys! {
         .default("false").high().cluster_wide();
     /// How often the controller looks for partitions that need such a leader.
     UNCLEAN_LEADER_ELECTION_INTERVAL_MS: i64 = "unclean.leader.election.interval.ms",
-        .default("300000").min(1).internal().planned(why::REPL);
+        .default("300000").min(1).internal();
     /// How long the broker remembers an idempotent producer that sends nothing.
     PRODUCER_ID_EXPIRATION_MS: i32 = "producer.id.expiration.ms",
         .default("86400000").min(1).low().cluster_wide();

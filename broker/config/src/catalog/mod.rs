@@ -60,6 +60,16 @@ pub(crate) mod why {
     pub(crate) const STARTUP: &str = "the start has no step that waits without an end";
     pub(crate) const COUNT: &str = "requests are bounded by their bytes, over all connections and \
                                     for each of them";
+    pub(crate) const PUSHED: &str = "the leader sends its members what is new; how long it may be \
+                                     silent is controller.quorum.election.timeout.ms";
+    pub(crate) const CHANCE: &str = "each member waits a time of its own, by chance, between two \
+                                     elections";
+    pub(crate) const GATHERED: &str = "records are written at once, and those that come meanwhile \
+                                       together after them";
+    pub(crate) const QUIET: &str = "no records are needed to hear that nothing happens";
+    pub(crate) const SYSTEM: &str = "the system sizes the buffers of connections between nodes";
+    pub(crate) const AT_ONCE: &str = "what no controller takes is answered at once, and the client \
+                                      asks again";
     pub(crate) const LOADING: &str = "a coordinator's log is read in pieces of a fixed size";
     pub(crate) const OWN_LIMITS: &str = "the metadata log keeps limits of its own";
     pub(crate) const CLEANER: &str = "compaction copies through memory of a fixed size";
@@ -69,8 +79,6 @@ pub(crate) mod why {
     pub(crate) const KERBEROS: &str = "Kerberos (GSSAPI) is not offered";
 
     pub(crate) const METRICS: &str = "windowed metrics";
-    pub(crate) const REPL: &str = "replication between nodes";
-    pub(crate) const NODES: &str = "clusters of several nodes";
     pub(crate) const TIER: &str = "tiered storage";
     pub(crate) const CONSUMER: &str = "the consumer group protocol (KIP-848)";
     pub(crate) const STREAMS: &str = "streams groups (KIP-1071)";

@@ -27,25 +27,25 @@ keys! {
         .default("1000").min(0).high();
     /// How long a member hears nothing of the leader before it looks for another.
     CONTROLLER_QUORUM_FETCH_TIMEOUT_MS: i32 = "controller.quorum.fetch.timeout.ms",
-        .default("2000").min(0).high().planned(why::NODES);
+        .default("2000").min(0).high().no_effect(why::PUSHED);
     /// Longest pause between two elections that found no leader.
     CONTROLLER_QUORUM_ELECTION_BACKOFF_MAX_MS: i32 = "controller.quorum.election.backoff.max.ms",
-        .default("1000").min(0).high().planned(why::NODES);
+        .default("1000").min(0).high().no_effect(why::CHANCE);
     /// How long the leader gathers records before it writes them.
     CONTROLLER_QUORUM_APPEND_LINGER_MS: i32 = "controller.quorum.append.linger.ms",
-        .default("25").min(0).planned(why::NODES);
+        .default("25").min(0).no_effect(why::GATHERED);
     /// How long a member waits for the answer of another.
     CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS: i32 = "controller.quorum.request.timeout.ms",
-        .default("2000").min(0).planned(why::NODES);
+        .default("2000").min(0);
     /// Pause before a member asks again.
     CONTROLLER_QUORUM_RETRY_BACKOFF_MS: i32 = "controller.quorum.retry.backoff.ms",
-        .default("20").min(0).low().planned(why::NODES);
+        .default("20").min(0).low();
     /// Bytes of the metadata log that a member asks for at once.
     CONTROLLER_QUORUM_FETCH_MAX_BYTES: i32 = "controller.quorum.fetch.max.bytes",
-        .default("1048576").min(1).low().planned(why::NODES);
+        .default("1048576").min(1).low();
     /// Bytes of a snapshot that a member asks for at once.
     CONTROLLER_QUORUM_FETCH_SNAPSHOT_MAX_BYTES: i32 = "controller.quorum.fetch.snapshot.max.bytes",
-        .default("1048576").min(1).low().planned(why::NODES);
+        .default("1048576").min(1).low();
     /// Whether a controller that finds a quorum adds itself to the voters.
     CONTROLLER_QUORUM_AUTO_JOIN_ENABLE: bool = "controller.quorum.auto.join.enable",
         .default("false").low();
@@ -76,7 +76,7 @@ keys! {
     /// How often an idle controller writes an empty record, so that members know how current
     /// they are; 0 turns it off.
     METADATA_MAX_IDLE_INTERVAL_MS: i32 = "metadata.max.idle.interval.ms",
-        .default("500").min(0).low().planned(why::NODES);
+        .default("500").min(0).low().no_effect(why::QUIET);
     /// Segment size of the metadata log for tests, below the limit of the public key.
     INTERNAL_METADATA_LOG_SEGMENT_BYTES: Option<i32> = "internal.metadata.log.segment.bytes",
         .low().internal().no_effect(why::OWN_LIMITS);

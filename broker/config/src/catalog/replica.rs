@@ -12,7 +12,7 @@ keys! {
         .default("30000").high();
     /// Receive buffer of a follower's socket.
     REPLICA_SOCKET_RECEIVE_BUFFER_BYTES: i32 = "replica.socket.receive.buffer.bytes",
-        .default("65536").high().planned(why::REPL);
+        .default("65536").high().no_effect(why::SYSTEM);
     /// Bytes that a follower asks for of one partition.
     REPLICA_FETCH_MAX_BYTES: i32 = "replica.fetch.max.bytes",
         .default("1048576").min(0);

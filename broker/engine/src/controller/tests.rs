@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use ottla_log::cache::FileCache;
+use ottla_log::dir::LogDir as Files;
 use ottla_log::disk::real::RealDisk;
 use ottla_metadata::{Image, features};
 use ottla_quorum::network::Alone;
@@ -18,7 +20,7 @@ use ottla_wire::schema::metadata::NoOpRecord;
 
 use super::*;
 use crate::channel::ControllerChannel;
-use crate::dirs::LogDirs;
+use crate::dirs::{LogDir, LogDirs};
 use crate::env::SystemClock;
 use crate::lifecycle::{Lifecycle, Pace, Stage};
 
@@ -337,4 +339,41 @@ async fn a_broker_that_no_controller_takes_gives_up_in_time() {
     quorum.leadership.send_replace(led);
     let why = gives_up(live("another", 2)).await;
     assert_eq!(why, "the controller answers INCONSISTENT_CLUSTER_ID");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_hears_when_the_controller_was_told_of_a_directory_that_failed() {
+    let quorum = Held::start().await;
+    let (controller, _) = start(&quorum).await;
+    let root = tempfile::tempdir().unwrap();
+    let cache = FileCache::new(Arc::new(RealDisk), 10);
+    let (failures, _failed) = tokio::sync::mpsc::unbounded_channel();
+    let ids = [Uuid::from_u128(0xD1), Uuid::from_u128(0xD2)];
+    let dirs = LogDirs::new(
+        ids.iter()
+            .map(|id| {
+                let files = Files::open(&root.path().join(id.to_string()), &cache).unwrap();
+                LogDir::new(*id, Arc::new(files), failures.clone())
+            })
+            .collect(),
+    );
+    let channel =
+        ControllerChannel::new(2, Some(controller.clone()), None, quorum.leadership.subscribe());
+    let pace = Pace { interval: Duration::from_millis(20), registration: PATIENCE };
+    let (_, applied) = watch::channel(-1);
+    let life = Lifecycle::start(channel, request(2), pace, applied, dirs.clone());
+    life.registered().await;
+    let told = tokio::time::timeout(Duration::from_millis(100), life.told_offline(ids[0]));
+    assert!(told.await.is_err(), "there is nothing to tell");
+    // Nobody leads, and nobody hears of it.
+    let led = *quorum.leadership.borrow();
+    quorum.leadership.send_replace(Leadership { role: Role::Follower, leader: None, ..led });
+    let source = std::io::Error::other("broken");
+    let error = ottla_log::DiskError { op: "write", path: "x".into(), source };
+    dirs.get(ids[0]).unwrap().fail(&error);
+    let told = tokio::time::timeout(Duration::from_millis(200), life.told_offline(ids[0]));
+    assert!(told.await.is_err(), "no controller can be told");
+    quorum.leadership.send_replace(led);
+    let told = tokio::time::timeout(PATIENCE, life.told_offline(ids[0]));
+    told.await.expect("the controller is told as soon as there is one");
 }

@@ -40,8 +40,12 @@ struct Rig {
 impl Rig {
     /// With that linger, in milliseconds or -1.
     fn new(linger: &str) -> Self {
-        let linger = format!("group.coordinator.append.linger.ms={linger}");
-        let config: BrokerConfig = parse(None, &[linger], &NoSurroundings).unwrap().config;
+        Self::of(&[format!("group.coordinator.append.linger.ms={linger}")], vec![1])
+    }
+
+    /// With these settings, and these replicas of the partition, all in sync.
+    fn of(settings: &[String], replicas: Vec<i32>) -> Self {
+        let config: BrokerConfig = parse(None, settings, &NoSurroundings).unwrap().config;
         let root = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let core = Core::start(SystemClock::start()).unwrap();
@@ -60,11 +64,11 @@ impl Rig {
         let partition = PartitionRecord {
             partition_id: 0,
             topic_id: TOPIC,
-            replicas: vec![1],
-            isr: vec![1],
+            directories: vec![Uuid::UNASSIGNED_DIRECTORY; replicas.len()],
+            isr: replicas.clone(),
+            replicas,
             leader: 1,
             leader_epoch: 3,
-            directories: vec![Uuid::UNASSIGNED_DIRECTORY],
             ..Default::default()
         };
         rig.publish(&[topic.into(), partition.into()]);
@@ -305,6 +309,18 @@ fn a_linger_gathers_for_its_time_and_holds_back_what_it_decides() {
     let batches = rig.batches();
     assert_eq!(batches.iter().map(|(records, _)| *records).sum::<i32>(), 5);
     assert!(batches.len() < 5, "{batches:?}");
+}
+
+#[test]
+fn a_commit_that_another_replica_never_has_is_answered_in_time() {
+    let rig = Rig::of(&["offsets.commit.timeout.ms=50".to_owned()], vec![1, 2]);
+    let shard = rig.shard();
+    let submitted = shard.submit(commit("g", 1, 7));
+    let told = async { tokio::time::timeout(Duration::from_secs(60), submitted).await };
+    let told = rig.runtime.block_on(told).expect("an answer in time");
+    assert_eq!(told.err(), Some(ErrorCode::COORDINATOR_NOT_AVAILABLE));
+    assert!(!shard.is_dropped(), "what was written may be committed yet");
+    assert_eq!(rig.batches().len(), 1);
 }
 
 #[test]

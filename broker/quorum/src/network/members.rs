@@ -38,10 +38,6 @@ const CHUNK_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a receiver may ask for a piece again before the whole is given up for now.
 const MAX_STEPS_BACK: u32 = 8;
 
-/// The pauses between attempts to reach a member: the first, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
 /// Makes the ways to the other members.
 #[derive(Clone, Debug)]
 pub(crate) struct Network(pub(crate) Arc<Peers>);
@@ -143,7 +139,8 @@ impl Way {
         let last = WirePosition::new(snapshot.meta.last_log_id);
         let (mut position, mut steps_back) = (0, 0);
         loop {
-            let bytes = piece(&file, position).await.map_err(unread)?;
+            let bytes =
+                piece(&file, position, self.peers.pace().piece_bytes).await.map_err(unread)?;
             let end = position + bytes.len() as u64;
             let body = SnapshotBody {
                 vote: WireVote::new(&vote),
@@ -178,11 +175,12 @@ impl Way {
     }
 }
 
-/// At most [`MAX_CHUNK`] bytes of a file.
-async fn piece(file: &Arc<dyn DiskFile>, position: u64) -> std::io::Result<Bytes> {
+/// At most so many bytes of a file, and never more than [`MAX_CHUNK`].
+async fn piece(file: &Arc<dyn DiskFile>, position: u64, most: u32) -> std::io::Result<Bytes> {
     let file = file.clone();
     blocking(move || {
-        let mut bytes = vec![0; MAX_CHUNK];
+        let most = usize::try_from(most).unwrap_or(MAX_CHUNK).clamp(1, MAX_CHUNK);
+        let mut bytes = vec![0; most];
         let n = file.read_at(&mut bytes, position)?;
         bytes.truncate(n);
         Ok(bytes.into())
@@ -298,9 +296,9 @@ impl RaftNetworkV2<TypeConfig> for Way {
     }
 
     fn backoff(&self) -> Option<Backoff> {
-        let pauses = std::iter::successors(Some(FIRST_PAUSE), |pause| {
-            Some(pause.saturating_mul(2).min(LONGEST_PAUSE))
-        });
+        let pace = *self.peers.pace();
+        let pauses =
+            std::iter::successors(Some(pace.first_pause), move |pause| Some(pace.after(*pause)));
         Some(Backoff::new(pauses))
     }
 }

@@ -13,9 +13,8 @@ use tokio::task::JoinHandle;
 
 use super::{Shared, SnapshotWish};
 use crate::error::QuorumError;
-use crate::pull::{
-    Found, LeaderHint, MAX_PULL_BYTES, Piece, PullAsk, PullError, Pulled, Puller, SnapshotAsk,
-};
+use crate::pace::Pace;
+use crate::pull::{Found, LeaderHint, Piece, PullAsk, PullError, Pulled, Puller, SnapshotAsk};
 use crate::quorum::{Leadership, Role};
 use crate::raft_quorum::Options;
 use crate::snapshot::{self, SnapshotId};
@@ -26,13 +25,6 @@ use crate::voter::NodeKey;
 
 /// How long a leader may keep a question open while nothing is committed.
 const MAX_WAIT: Duration = Duration::from_millis(500);
-
-/// How much longer than that an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The pauses after a question that was not answered.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a person is told that no controller answers.
 const TELL: Duration = Duration::from_secs(30);
@@ -153,7 +145,8 @@ impl Follower {
     }
 
     async fn follow(&mut self, wished: &mut mpsc::Receiver<SnapshotWish>) -> QuorumError {
-        let mut pause = FIRST_PAUSE;
+        let pace = self.options.pace;
+        let mut pause = pace.first_pause;
         let mut failing: Option<Instant> = None;
         let mut told: Option<Instant> = None;
         loop {
@@ -167,7 +160,7 @@ impl Follower {
             };
             let trouble = match step {
                 Ok(()) => {
-                    (pause, failing, told) = (FIRST_PAUSE, None, None);
+                    (pause, failing, told) = (pace.first_pause, None, None);
                     continue;
                 }
                 Err(Trouble::End(e)) => return e,
@@ -178,7 +171,7 @@ impl Follower {
                 Ok(at_once) => at_once,
                 Err(e) => return e,
             };
-            if since.elapsed() > LONGEST_PAUSE
+            if since.elapsed() > Pace::LONGEST_PAUSE
                 && told.is_none_or(|told: Instant| told.elapsed() > TELL)
             {
                 told = Some(Instant::now());
@@ -187,10 +180,10 @@ impl Follower {
                      controller.quorum.voters), and that most controllers run"
                 );
             }
-            if !(at_once && pause == FIRST_PAUSE) {
+            if !(at_once && pause == pace.first_pause) {
                 tokio::time::sleep(pause).await;
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = pace.after(pause);
         }
     }
 
@@ -246,13 +239,14 @@ impl Follower {
             epoch: self.epoch,
             offset: self.store.log().end_offset(),
             last_epoch: self.store.last().map_or(-1, |id| id.leader_id.term),
-            max_bytes: MAX_PULL_BYTES,
+            max_bytes: self.options.pace.pull_bytes,
             max_wait: MAX_WAIT,
         };
         let puller = self.puller.clone();
         let signals = self.signals.clone();
         let mut unsaved = signals.unsaved_since.subscribe();
-        let fetch = tokio::time::timeout(MAX_WAIT + PATIENCE, puller.fetch(ask));
+        let fetch =
+            tokio::time::timeout(MAX_WAIT + self.options.pace.answer_within, puller.fetch(ask));
         tokio::pin!(fetch);
         loop {
             let flush_at = self.unflushed.map(|since| since + FLUSH);
@@ -356,9 +350,11 @@ impl Follower {
                 epoch: self.epoch,
                 id,
                 position: i64::try_from(position).unwrap_or(i64::MAX),
-                max_bytes: MAX_PULL_BYTES,
+                max_bytes: self.options.pace.piece_bytes,
             };
-            let chunk = tokio::time::timeout(PATIENCE, self.puller.snapshot(ask)).await;
+            let chunk =
+                tokio::time::timeout(self.options.pace.answer_within, self.puller.snapshot(ask));
+            let chunk = chunk.await;
             let late = || PullError::Unreachable("no answer came in time".to_owned());
             let chunk = chunk.unwrap_or_else(|_| Err(late())).map_err(Trouble::Pull)?;
             let told = u64::try_from(chunk.size).unwrap_or_default();

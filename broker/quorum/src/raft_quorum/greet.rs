@@ -34,9 +34,6 @@ const MAX_ASKED: usize = 32;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// How often a leader looks for members that are silent.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -226,7 +223,10 @@ impl Greeter {
             targets.extend(bootstrap.map(|endpoint| (ANYONE, at(endpoint))));
         }
         let asks = targets.iter().map(|(key, member)| async {
-            let answer = self.peers.ask((*key, member), Kind::Hello, &body, PATIENCE).await;
+            let answer = self
+                .peers
+                .ask((*key, member), Kind::Hello, &body, self.peers.pace().answer_within)
+                .await;
             (*key, answer)
         });
         join_all(asks).await

@@ -9,12 +9,12 @@ use ottla_config::{BrokerConfig, keys};
 use ottla_log::disk::Disk;
 use ottla_quorum::directories::NodeDirectories;
 use ottla_quorum::{
-    AutoJoin, Endpoint, KraftVersions, Member, NodeKey, ObserverQuorum, Options, Quorum,
+    AutoJoin, Endpoint, KraftVersions, Member, NodeKey, ObserverQuorum, Options, Pace, Quorum,
     RaftQuorum, Retention, SnapshotPolicy,
 };
 
 use super::{Bound, StartError, listeners, settings};
-use crate::peers::{Links, members, metadata};
+use crate::peers::{Links, Ways, members, metadata};
 
 /// The node's part.
 pub(super) struct Part {
@@ -41,7 +41,10 @@ pub(super) async fn take(
         let ended = Box::pin(raft.ended());
         return Ok(Part { quorum: raft.clone(), raft: Some(raft), ended });
     }
-    let links = Links::new(format!("broker-{}-metadata", config.node_id()), metadata::PATIENCE);
+    // An answer may be kept open for a while before it is late.
+    let patience = options.pace.answer_within + metadata::KEPT_OPEN;
+    let client_id = format!("broker-{}-metadata", config.node_id());
+    let links = Links::new(Ways::new(config, client_id, patience));
     let puller = metadata::Controllers::new(links, Arc::clone(config));
     let observer = ObserverQuorum::start(options, puller).await?;
     let observer = Arc::new(observer);
@@ -66,6 +69,16 @@ fn retention(config: &BrokerConfig) -> Retention {
     }
 }
 
+fn pace(config: &BrokerConfig) -> Pace {
+    let bytes = |key| u32::try_from(config.get(key)).unwrap_or(1);
+    Pace {
+        answer_within: settings::ms(config.get(keys::CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS)),
+        first_pause: settings::ms(config.get(keys::CONTROLLER_QUORUM_RETRY_BACKOFF_MS)),
+        pull_bytes: bytes(keys::CONTROLLER_QUORUM_FETCH_MAX_BYTES),
+        piece_bytes: bytes(keys::CONTROLLER_QUORUM_FETCH_SNAPSHOT_MAX_BYTES),
+    }
+}
+
 /// What both kinds of part are started with.
 fn options(config: &BrokerConfig, found: &NodeDirectories, disk: &Arc<dyn Disk>) -> Options {
     let node = NodeKey::new(config.node_id(), found.metadata_directory);
@@ -77,6 +90,7 @@ fn options(config: &BrokerConfig, found: &NodeDirectories, disk: &Arc<dyn Disk>)
         segment_bytes: u32::try_from(config.get(keys::METADATA_LOG_SEGMENT_BYTES))
             .unwrap_or(u32::MAX),
         segment_ms: config.get(keys::METADATA_LOG_SEGMENT_MS),
+        pace: pace(config),
         ..Options::new(node, Arc::clone(disk), metadata_dir, settings::wall_ms)
     }
 }

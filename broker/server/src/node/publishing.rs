@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
-use super::{StartError, settings};
+use super::{StartError, ms, settings};
 use crate::context::Context;
 
 /// The name under which settings of all brokers are kept.
@@ -267,6 +267,18 @@ impl Work {
     fn fail(&mut self, dir: Uuid) {
         let failed = self.publisher.fail_dir(dir);
         self.context.directory_failed(dir, &failed);
+        let Some(life) = self.context.lifecycle.get().cloned() else { return };
+        let limit = ms(self.config.get(keys::LOG_DIR_FAILURE_TIMEOUT_MS));
+        self.context.control.spawn(async move {
+            if tokio::time::timeout(limit, life.told_offline(dir)).await.is_err() {
+                // Until the controller knows, nobody else is elected for what this directory held.
+                error!(
+                    "no controller could be told for {limit:?} (log.dir.failure.timeout.ms) that log directory {dir} \
+                     failed, so that the node ends: others can lead its partitions then"
+                );
+                std::process::exit(1);
+            }
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the node's configuration to what its parts are started with.
 
 use std::net::{IpAddr, ToSocketAddrs};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ottla_config::{BrokerConfig, keys};
 use ottla_net::{NetConfig, QuotaSettings};
@@ -19,6 +19,11 @@ const REQUEST_MEMORY: u64 = 512 << 20;
 pub(super) fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A time of a key that says milliseconds; none where it is negative.
+pub(crate) fn ms(of_key: impl Into<i64>) -> Duration {
+    Duration::from_millis(u64::try_from(of_key.into()).unwrap_or(0))
 }
 
 /// Refuses what this version cannot run, before anything is touched.

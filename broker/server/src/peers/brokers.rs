@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ottla_client::{Connection, Options};
+use ottla_client::Connection;
 use ottla_config::{BrokerConfig, keys};
 use ottla_engine::{Lane, PeerError, PeerFuture, Peers};
 use ottla_quorum::Quorum;
@@ -13,27 +12,34 @@ use ottla_wire::api::fetch::{FetchRequest, FetchResponse};
 use ottla_wire::api::list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
 use parking_lot::Mutex;
 
-use super::address;
+use super::{Ways, address};
+use crate::node::ms;
 
 /// The connection of a lane. Who opens it holds the lock, so that those who come later send later.
-type Line = Arc<tokio::sync::Mutex<Option<Arc<Connection>>>>;
+type Line = Arc<tokio::sync::Mutex<Lined>>;
+
+#[derive(Debug, Default)]
+struct Lined {
+    open: Option<Arc<Connection>>,
+    /// Tries since it was open last.
+    failures: u32,
+}
 
 /// The other brokers.
 #[derive(Debug)]
 pub(crate) struct Brokers {
     quorum: Arc<dyn Quorum>,
     config: Arc<BrokerConfig>,
-    options: Options,
+    ways: Ways,
     lanes: Mutex<BTreeMap<Lane, Line>>,
 }
 
 impl Brokers {
     /// The brokers that the metadata of `quorum` name.
     pub(crate) fn new(quorum: Arc<dyn Quorum>, config: Arc<BrokerConfig>) -> Arc<Self> {
-        let limit = config.get(keys::REPLICA_SOCKET_TIMEOUT_MS);
-        let limit = Duration::from_millis(u64::try_from(limit).unwrap_or(30_000));
-        let options = super::links::options(format!("broker-{}-fetcher", config.node_id()), limit);
-        Arc::new(Self { quorum, config, options, lanes: Mutex::default() })
+        let limit = ms(config.get(keys::REPLICA_SOCKET_TIMEOUT_MS));
+        let ways = Ways::new(&config, format!("broker-{}-fetcher", config.node_id()), limit);
+        Arc::new(Self { quorum, config, ways, lanes: Mutex::default() })
     }
 
     fn line(&self, lane: Lane) -> Line {
@@ -54,14 +60,17 @@ impl Brokers {
     async fn connect(&self, lane: Lane) -> Result<Arc<Connection>, PeerError> {
         let line = self.line(lane);
         let mut line = line.lock().await;
-        if let Some(open) = line.as_ref().filter(|c| !c.is_closed()) {
+        if let Some(open) = line.open.as_ref().filter(|c| !c.is_closed()) {
             return Ok(Arc::clone(open));
         }
-        *line = None;
+        line.open = None;
         let address = self.address(lane)?;
-        let opened = Connection::open(&address, &self.options).await;
+        let failures = line.failures;
+        // Until it is known to have gone well: whoever waits may give up before that.
+        line.failures = failures.saturating_add(1);
+        let opened = self.ways.open(&address, failures).await;
         let opened = Arc::new(opened.map_err(|e| PeerError(e.to_string()))?);
-        *line = Some(Arc::clone(&opened));
+        *line = Lined { open: Some(Arc::clone(&opened)), failures: 0 };
         Ok(opened)
     }
 
@@ -95,7 +104,7 @@ impl Peers for Replicas {
     fn close(&self, lane: Lane) {
         let line = self.0.lanes.lock().remove(&lane);
         // One that is being opened is of no use to anybody when it is open.
-        let open = line.as_ref().and_then(|line| line.try_lock().ok()?.take());
+        let open = line.as_ref().and_then(|line| line.try_lock().ok()?.open.take());
         if let Some(open) = open {
             open.close();
         }

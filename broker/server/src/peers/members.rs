@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_client::{ClientError, Connection, Options};
+use ottla_client::{ClientError, Connection};
 use ottla_config::BrokerConfig;
 use ottla_net::{CloseReason, Outcome, Reply, Response};
 use ottla_quorum::{BoxFuture, Member, NodeKey, Transport, TransportError};
@@ -15,7 +15,7 @@ use ottla_wire::{Decoder, Encoder, Message};
 use parking_lot::Mutex;
 use tracing::debug;
 
-use super::address;
+use super::{Ways, address};
 use crate::context::Context;
 
 /// The key of such a request. Not advertised: only members know that it exists.
@@ -35,14 +35,14 @@ const KEPT: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Members {
     config: Arc<BrokerConfig>,
-    options: Options,
+    ways: Ways,
     idle: Mutex<BTreeMap<String, Vec<Arc<Connection>>>>,
 }
 
 impl Members {
     pub(crate) fn new(config: Arc<BrokerConfig>) -> Arc<Self> {
-        let options = super::links::options(format!("quorum-{}", config.node_id()), PATIENCE);
-        Arc::new(Self { config, options, idle: Mutex::default() })
+        let ways = Ways::new(&config, format!("quorum-{}", config.node_id()), PATIENCE);
+        Arc::new(Self { config, ways, idle: Mutex::default() })
     }
 
     /// An open connection that nobody uses, or a new one: an exchange waits behind no other.
@@ -52,7 +52,8 @@ impl Members {
             match idle {
                 Some(open) if open.is_closed() => {}
                 Some(open) => return Ok(open),
-                None => return Ok(Arc::new(Connection::open(address, &self.options).await?)),
+                // Exchanges say themselves for how long they try.
+                None => return Ok(Arc::new(self.ways.open(address, 0).await?)),
             }
         }
     }

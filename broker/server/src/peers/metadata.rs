@@ -29,8 +29,8 @@ pub(crate) const TOPIC: &str = "__cluster_metadata";
 /// Its id.
 pub(crate) const TOPIC_ID: Uuid = Uuid::ONE;
 
-/// How long an answer may take beyond the time that it may wait.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// More than the time for which a controller is allowed to keep a question open.
+pub(crate) const KEPT_OPEN: Duration = Duration::from_secs(1);
 
 /// Asks controllers for metadata.
 #[derive(Debug)]
