@@ -162,14 +162,19 @@ impl<'a> Change<'a> {
         (!is_empty(&record)).then_some(record)
     }
 
-    /// Ends the reassignment when all replicas it adds are in sync.
+    /// Ends the reassignment when all replicas it adds are in sync, and no fewer of those that stay
+    /// than `min.insync.replicas` asks for.
     fn complete_reassignment(&mut self) {
         if self.adding.is_empty() && self.removing.is_empty() {
             return;
         }
         let staying = |id: &i32| !self.removing.contains(id);
         let isr: Vec<i32> = self.isr.iter().copied().filter(staying).collect();
-        if isr.is_empty() || !self.adding.iter().all(|id| isr.contains(id)) {
+        // As many as must have what is committed, or the next accident could take it along with the
+        // replicas that left.
+        let stay = self.replicas.iter().filter(|id| staying(id)).count();
+        let least = self.min_isr.min(stay).max(1);
+        if isr.len() < least || !self.adding.iter().all(|id| isr.contains(id)) {
             return;
         }
         self.replicas = self.replicas.iter().copied().filter(staying).collect();
@@ -182,16 +187,20 @@ impl<'a> Change<'a> {
         if !self.elr_enabled {
             return;
         }
-        if self.isr.len() >= self.min_isr {
+        // Of a smaller assignment no more can be asked for than it has.
+        if self.isr.len() >= self.min_isr.min(self.replicas.len()) {
             self.elr.clear();
             return;
         }
         // Whoever was in sync or eligible has all that is committed while too few are in sync to commit more.
         let candidates: BTreeSet<i32> =
             self.elr.iter().chain(self.partition.isr.iter()).copied().collect();
-        let eligible = candidates
-            .into_iter()
-            .filter(|id| !self.isr.contains(id) && self.uncleanly_shut_down != Some(*id));
+        // One that holds no replica any more would be eligible still when it is given an empty one.
+        let eligible = candidates.into_iter().filter(|id| {
+            self.replicas.contains(id)
+                && !self.isr.contains(id)
+                && self.uncleanly_shut_down != Some(*id)
+        });
         self.elr = eligible.collect();
     }
 
@@ -439,5 +448,23 @@ mod tests {
         assert_eq!(p.replicas.as_slice(), [4, 2, 3]);
         assert_eq!(p.isr.as_slice(), [2, 3, 4]);
         assert_eq!((p.leader, p.leader_epoch), (4, 6));
+    }
+
+    #[test]
+    fn a_replica_that_is_left_out_is_not_eligible() {
+        let p = step(&partition(&[1, 2, 3], 1), &[1], true, |c| c.isr(vec![1]));
+        assert_eq!(p.elr().as_slice(), [2, 3]);
+        let p = step(&p, &[1], true, |c| c.removing(vec![2, 3]));
+        assert_eq!((p.replicas.as_slice(), p.isr.as_slice()), (&[1][..], &[1][..]));
+        assert!(p.elr().is_empty(), "{:?}", p.elr());
+    }
+
+    #[test]
+    fn a_reassignment_does_not_end_with_fewer_in_sync_than_must_be() {
+        let p = step(&partition(&[1, 3], 1), &[1, 3], true, |c| c.removing(vec![3]));
+        assert!(p.is_reassigning());
+        let p = step(&p, &[1, 2, 3], true, |c| c.isr(vec![1, 2, 3]));
+        assert_eq!((p.replicas.as_slice(), p.isr.as_slice()), (&[1, 2][..], &[1, 2][..]));
+        assert!(!p.is_reassigning());
     }
 }
