@@ -116,7 +116,7 @@ pub fn fetch(core: &Arc<Core>, params: FetchParams, mut items: Vec<FetchItem>) -
         waiter: FetchWaiter::new(params.reader, 0),
         deadline,
         timer: None,
-        hurried: false,
+        nudged: false,
         warming: None,
         superseded: None,
     };
@@ -149,11 +149,16 @@ struct Round {
     bounds: Vec<i64>,
     bytes: u64,
     urgent: bool,
-    /// A high watermark moved since the follower was told one.
-    untold: bool,
+    /// After so many milliseconds it is to be answered at the latest: a high watermark moved since
+    /// the follower was told one, or it may be sent more than now.
+    within: Option<u64>,
 }
 
 impl Round {
+    fn hurry(&mut self, ms: u64) {
+        self.within = Some(self.within.map_or(ms, |within| within.min(ms)));
+    }
+
     fn enough(&self, params: &FetchParams) -> bool {
         self.urgent || self.found.is_empty() || self.bytes >= u64::from(params.min_bytes)
     }
@@ -172,11 +177,12 @@ impl Round {
     }
 }
 
-/// Whether a follower has to wait, because it is out of sync and its like were sent too much.
-fn has_to_wait(core: &Core, follower: FollowerId, partition: &Partition) -> bool {
-    core.cluster().sending.wait(core.clock().mono()).is_some()
-        && core.cluster().limits_sending(partition)
-        && !partition.has_in_sync(follower.broker)
+/// For how long a follower has to wait, in milliseconds, because it is out of sync and its like were
+/// sent too much.
+fn has_to_wait(core: &Core, follower: FollowerId, partition: &Partition) -> Option<u64> {
+    let wait = core.cluster().sending.wait(core.clock().mono())?;
+    let limited = core.cluster().limits_sending(partition);
+    (limited && !partition.has_in_sync(follower.broker)).then_some(wait)
 }
 
 /// Counts what followers are sent for the limit on it.
@@ -198,7 +204,7 @@ fn read_all(core: &Core, params: &FetchParams, items: &[FetchItem]) -> Round {
         bounds: Vec::with_capacity(items.len()),
         bytes: 0,
         urgent: false,
-        untold: false,
+        within: None,
     };
     let mut left = params.max_bytes;
     for item in items {
@@ -211,7 +217,10 @@ fn read_all(core: &Core, params: &FetchParams, items: &[FetchItem]) -> Round {
         round.bounds.push(partition.bound(params.reader));
         let mut at_least = if round.bytes == 0 { AtLeast::OneBatch } else { AtLeast::Nothing };
         let mut ask = ReadAsk { max_bytes: item.ask.max_bytes.min(left), ..item.ask };
-        if params.follower.is_some_and(|follower| has_to_wait(core, follower, partition)) {
+        if let Some(follower) = params.follower
+            && let Some(wait) = has_to_wait(core, follower, partition)
+        {
+            round.hurry(wait);
             (ask.max_bytes, at_least) = (0, AtLeast::Nothing);
         }
         let found = match params.from {
@@ -223,7 +232,9 @@ fn read_all(core: &Core, params: &FetchParams, items: &[FetchItem]) -> Round {
                 left = left.saturating_sub(read.bytes());
                 round.bytes += u64::from(read.bytes());
                 round.urgent |= read.diverging.is_some();
-                round.untold |= read.high_watermark > item.told;
+                if read.high_watermark > item.told {
+                    round.hurry(HIGH_WATERMARK_DELAY_MS);
+                }
             }
             Err(_) => round.urgent = true,
         }
@@ -242,8 +253,8 @@ pub struct ParkedFetch {
     waiter: Arc<FetchWaiter>,
     deadline: Mono,
     timer: Option<crate::timers::Deadline>,
-    /// The deadline was brought forward, because a high watermark is to be told.
-    hurried: bool,
+    /// The deadline was brought forward, because a high watermark moved.
+    nudged: bool,
     /// An answer whose records are being read from the disk.
     warming: Option<(Vec<Fetched>, AckWait)>,
     superseded: Option<Arc<Superseded>>,
@@ -294,8 +305,8 @@ impl ParkedFetch {
                 item.partition.as_ref().is_some_and(gone)
             };
             if !self.items.iter().zip(&round.bounds).any(moved) {
-                if round.untold {
-                    self.hurry();
+                if let Some(ms) = round.within {
+                    self.hurry(ms);
                 }
                 return None;
             }
@@ -306,12 +317,9 @@ impl ParkedFetch {
         }
     }
 
-    /// Brings the deadline forward, so that a follower hears of a high watermark.
-    fn hurry(&mut self) {
-        if std::mem::replace(&mut self.hurried, true) {
-            return;
-        }
-        let soon = self.core.clock().mono().plus_ms(HIGH_WATERMARK_DELAY_MS);
+    /// Brings the deadline forward.
+    fn hurry(&mut self, ms: u64) {
+        let soon = self.core.clock().mono().plus_ms(ms);
         if soon < self.deadline {
             self.deadline = soon;
             self.timer = None;
@@ -367,8 +375,8 @@ impl Future for ParkedFetch {
                 return Poll::Ready(Some(std::mem::take(found)));
             }
             let fired = this.waiter.register(cx.waker());
-            if this.waiter.nudged() {
-                this.hurry();
+            if this.waiter.nudged() && !std::mem::replace(&mut this.nudged, true) {
+                this.hurry(HIGH_WATERMARK_DELAY_MS);
             }
             let over = this.core.clock().mono() >= this.deadline;
             if fired || over {

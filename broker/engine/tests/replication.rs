@@ -14,9 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, TOPIC, append, values};
+use ottla_controller::Command;
 use ottla_engine::{Ack, Fetch, FetchItem, FetchParams, Fetched, ReadAsk, ReadFrom, Reader, fetch};
 use ottla_replica::{Acks, EpochCheck};
 use ottla_wire::ErrorCode;
+use ottla_wire::api::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 
 const ALL: [i32; 3] = [1, 2, 3];
 
@@ -253,4 +255,85 @@ fn consumers_read_from_followers_what_is_committed() {
     insist(&cluster, TOPIC, 0, "second");
     let found = cluster.runtime.block_on(parked).unwrap();
     assert!(bytes(found).unwrap() > 0);
+}
+
+/// Many partitions over few connections: all are followed, and few requests carry them.
+#[test]
+fn a_thousand_partitions_are_followed() {
+    let cluster = Cluster::start(2, &["num.replica.fetchers=2"]);
+    cluster.create(TOPIC, 1000, &[1, 2], 2);
+    cluster
+        .wait("all are there", |c| c.nodes.values().all(|node| node.server.replicas.len() == 1000));
+    for partition in (0..1000).step_by(7) {
+        insist(&cluster, TOPIC, partition, "value");
+    }
+    for partition in (0..1000).step_by(7) {
+        assert_eq!(cluster.agreed(TOPIC, partition).len(), 1);
+    }
+    for node in cluster.nodes.values() {
+        assert_eq!(node.replication.counts(), (2, 500), "two fetchers of one leader");
+    }
+}
+
+/// A leader that does not hear that another one was elected takes records, and acknowledges none.
+#[test]
+fn a_leader_that_was_replaced_unheard_acknowledges_nothing() {
+    let mut cluster = Cluster::start(3, &[]);
+    cluster.create(TOPIC, 1, &ALL, 2);
+    insist(&cluster, TOPIC, 0, "kept");
+    cluster.agreed(TOPIC, 0);
+    cluster.kill(1);
+    cluster.wait("another leads", |c| [2, 3].contains(&c.leader(TOPIC, 0)));
+    cluster.begin(1);
+    insist(&cluster, TOPIC, 0, "more");
+    cluster.agreed(TOPIC, 0);
+    let former = cluster.leader(TOPIC, 0);
+    let third = 5 - former;
+    cluster.nodes[&former].deaf.send_replace(true);
+    let topics = vec![TopicPartitions { topic: TOPIC.into(), partitions: vec![0] }];
+    let preferred = ElectLeadersRequest { topic_partitions: Some(topics), ..Default::default() };
+    let reply = cluster.ask(Command::ElectLeaders(preferred));
+    assert_eq!(cluster.leader(TOPIC, 0), 1, "{reply:?}");
+    cluster.wait("the third follows", |c| c.replica(third, TOPIC, 0).unwrap().follows() == Some(1));
+    let replica = cluster.replica(former, TOPIC, 0).unwrap();
+    let Ack::Wait(mut wait) = append(&replica, "lost", Acks::All).unwrap().ack else {
+        panic!("acknowledged alone");
+    };
+    insist(&cluster, TOPIC, 0, "new");
+    let within = |ms| Duration::from_millis(ms);
+    cluster.runtime.block_on(async {
+        assert!(tokio::time::timeout(within(700), &mut wait).await.is_err());
+        cluster.nodes[&former].deaf.send_replace(false);
+        let lost = tokio::time::timeout(cluster::PATIENCE, wait).await.unwrap();
+        assert_eq!(lost, Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    });
+    let found: Vec<_> = cluster.agreed(TOPIC, 0).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(found, ["kept", "more", "new"]);
+}
+
+#[test]
+fn a_throttled_follower_catches_up_slowly() {
+    const RECORD: usize = 10_000;
+    for key in ["leader", "follower"] {
+        let mut cluster = Cluster::start(2, &["replica.fetch.max.bytes=20000"]);
+        let throttled = format!("{key}.replication.throttled.replicas");
+        let configs = [(throttled.as_str(), "*"), ("min.insync.replicas", "1")];
+        cluster.create_with(TOPIC, 1, &[1, 2], &configs);
+        insist(&cluster, TOPIC, 0, "first");
+        let leader = cluster.leader(TOPIC, 0);
+        let away = 3 - leader;
+        cluster.kill(away);
+        cluster.wait("it is out", |c| c.isr(TOPIC, 0) == [leader]);
+        for _ in 0..30 {
+            insist(&cluster, TOPIC, 0, &"v".repeat(RECORD));
+        }
+        cluster.begin(away);
+        let limited = if key == "leader" { leader } else { away };
+        cluster.set(limited, &format!("{key}.replication.throttled.rate"), "100000");
+        let begun = Instant::now();
+        cluster.agreed(TOPIC, 0);
+        let took = begun.elapsed();
+        assert!(took > Duration::from_millis(1500), "{key}: {took:?} for 300 kB at 100 kB/s");
+        assert!(took < Duration::from_secs(30), "{key}: {took:?} for 300 kB at 100 kB/s");
+    }
 }

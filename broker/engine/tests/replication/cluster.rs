@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ottla_config::{BrokerConfig, NoSurroundings, parse};
+use ottla_config::{BrokerConfig, DynamicLayers, NoSurroundings, parse};
 use ottla_controller::{Command, Reply, Settings};
 use ottla_engine::{
     Ack, AppendHow, ControllerChannel, ControllerHandle, ControllerStart, Core, EngineError,
@@ -32,7 +32,7 @@ use ottla_wire::schema::metadata::{FeatureLevelRecord, MetadataRecord};
 use ottla_wire::{ErrorCode, Uuid};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::serve::Server;
 use crate::wires::Wires;
@@ -64,8 +64,20 @@ pub(crate) struct Node {
     pub(crate) server: Arc<Server>,
     pub(crate) replication: Arc<Replication>,
     runtime: Runtime,
+    /// Whether it hears of new metadata no more.
+    pub(crate) deaf: watch::Sender<bool>,
+    jobs: mpsc::UnboundedSender<Job>,
     stop: watch::Sender<bool>,
     publishing: std::thread::JoinHandle<()>,
+}
+
+type Job = Box<dyn FnOnce(&mut Publisher) + Send>;
+
+impl Node {
+    /// Does something on the publishing thread.
+    pub(crate) fn publisher(&self, job: impl FnOnce(&mut Publisher) + Send + 'static) {
+        assert!(self.jobs.send(Box::new(job)).is_ok());
+    }
 }
 
 pub(crate) struct Cluster {
@@ -197,6 +209,8 @@ impl Cluster {
         publisher.await_registration(incarnation);
         publisher.replicate_with(Arc::clone(&replication));
         let (stop, mut stopped) = watch::channel(false);
+        let (deaf, mut hears) = watch::channel(false);
+        let (jobs, mut incoming) = mpsc::unbounded_channel::<Job>();
         let mut updates = self.quorum.updates();
         let (control, theirs) = (runtime.handle().clone(), Arc::clone(&server));
         let publishing = std::thread::spawn(move || {
@@ -207,8 +221,16 @@ impl Cluster {
                 publisher.load(first.clone());
                 applied_sender.send_replace(first.provenance().offset);
                 loop {
+                    let next = async {
+                        let _ = hears.wait_for(|deaf| !deaf).await;
+                        updates.next().await
+                    };
                     let update = tokio::select! {
-                        update = updates.next() => update,
+                        update = next => update,
+                        Some(job) = incoming.recv() => {
+                            job(&mut publisher);
+                            continue;
+                        }
                         _ = stopped.wait_for(|stop| *stop) => return,
                     };
                     let Ok(update) = update else { return };
@@ -219,7 +241,8 @@ impl Cluster {
             });
         });
         self.wires.connect(id, Arc::clone(&server));
-        self.nodes.insert(id, Node { server, replication, runtime, stop, publishing });
+        let node = Node { server, replication, runtime, deaf, jobs, stop, publishing };
+        self.nodes.insert(id, node);
     }
 
     /// Ends a broker without a word: what it wrote is in its directory, nothing else.
@@ -235,24 +258,47 @@ impl Cluster {
         node.runtime.shutdown_timeout(Duration::from_secs(5));
     }
 
+    /// Sets something of a broker at run time.
+    pub(crate) fn set(&self, id: i32, key: &str, value: &str) {
+        let broker = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        let layers = DynamicLayers { broker, ..Default::default() };
+        let (config, refused) = config(id, &self.dir(id), &self.settings).with_dynamic(layers);
+        assert_eq!(refused, []);
+        self.nodes[&id].publisher(move |publisher| publisher.set_config(Arc::new(config)));
+    }
+
     pub(crate) fn ask(&self, command: Command) -> Reply {
         self.runtime.block_on(self.controller.submit(command)).unwrap()
     }
 
     /// Makes a topic whose partitions all have these replicas, turned by one for each.
     pub(crate) fn create(&self, name: &str, partitions: i32, brokers: &[i32], min_in_sync: u32) {
+        let least = min_in_sync.to_string();
+        self.create_with(name, partitions, brokers, &[("min.insync.replicas", &least)]);
+    }
+
+    pub(crate) fn create_with(
+        &self,
+        name: &str,
+        partitions: i32,
+        brokers: &[i32],
+        configs: &[(&str, &str)],
+    ) {
         let assignments = (0..partitions).map(|partition_index| {
             let mut broker_ids = brokers.to_vec();
             broker_ids.rotate_left(usize::try_from(partition_index).unwrap() % brokers.len());
             CreatableReplicaAssignment { partition_index, broker_ids }
         });
-        let value = Some(min_in_sync.to_string());
+        let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
+            name: (*name).to_owned(),
+            value: Some((*value).to_owned()),
+        };
         let topic = CreatableTopic {
             name: name.into(),
             num_partitions: -1,
             replication_factor: -1,
             assignments: assignments.collect(),
-            configs: vec![CreatableTopicConfig { name: "min.insync.replicas".into(), value }],
+            configs: configs.iter().map(config).collect(),
         };
         let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
         match self.ask(Command::CreateTopics(request)) {
