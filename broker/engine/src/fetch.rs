@@ -140,6 +140,12 @@ impl FetchItem {
             self.partition = None;
         }
     }
+
+    /// Whether the high watermark is another one than the follower was told.
+    fn is_untold(&self) -> bool {
+        let partition = self.partition.as_ref();
+        partition.is_some_and(|partition| partition.bound(Reader::Uncommitted) > self.told)
+    }
 }
 
 /// One reading of all items.
@@ -149,16 +155,11 @@ struct Round {
     bounds: Vec<i64>,
     bytes: u64,
     urgent: bool,
-    /// After so many milliseconds it is to be answered at the latest: a high watermark moved since
-    /// the follower was told one, or it may be sent more than now.
+    /// After so many milliseconds the follower may be sent more than now.
     within: Option<u64>,
 }
 
 impl Round {
-    fn hurry(&mut self, ms: u64) {
-        self.within = Some(self.within.map_or(ms, |within| within.min(ms)));
-    }
-
     fn enough(&self, params: &FetchParams) -> bool {
         self.urgent || self.found.is_empty() || self.bytes >= u64::from(params.min_bytes)
     }
@@ -220,7 +221,7 @@ fn read_all(core: &Core, params: &FetchParams, items: &[FetchItem]) -> Round {
         if let Some(follower) = params.follower
             && let Some(wait) = has_to_wait(core, follower, partition)
         {
-            round.hurry(wait);
+            round.within = Some(round.within.map_or(wait, |within| within.min(wait)));
             (ask.max_bytes, at_least) = (0, AtLeast::Nothing);
         }
         let found = match params.from {
@@ -232,9 +233,6 @@ fn read_all(core: &Core, params: &FetchParams, items: &[FetchItem]) -> Round {
                 left = left.saturating_sub(read.bytes());
                 round.bytes += u64::from(read.bytes());
                 round.urgent |= read.diverging.is_some();
-                if read.high_watermark > item.told {
-                    round.hurry(HIGH_WATERMARK_DELAY_MS);
-                }
             }
             Err(_) => round.urgent = true,
         }
@@ -307,6 +305,10 @@ impl ParkedFetch {
             if !self.items.iter().zip(&round.bounds).any(moved) {
                 if let Some(ms) = round.within {
                     self.hurry(ms);
+                }
+                // A high watermark that moves from here on nudges.
+                if self.params.follower.is_some() && self.items.iter().any(FetchItem::is_untold) {
+                    self.hurry(HIGH_WATERMARK_DELAY_MS);
                 }
                 return None;
             }
