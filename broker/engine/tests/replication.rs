@@ -327,10 +327,12 @@ fn a_throttled_follower_catches_up_slowly() {
         for _ in 0..30 {
             insist(&cluster, TOPIC, 0, &"v".repeat(RECORD));
         }
+        cluster.wires.cut(leader, away);
         cluster.begin(away);
         let limited = if key == "leader" { leader } else { away };
         cluster.set(limited, &format!("{key}.replication.throttled.rate"), "100000");
         let begun = Instant::now();
+        cluster.wires.mend();
         cluster.agreed(TOPIC, 0);
         let took = begun.elapsed();
         assert!(took > Duration::from_millis(1500), "{key}: {took:?} for 300 kB at 100 kB/s");

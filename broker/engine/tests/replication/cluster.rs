@@ -74,9 +74,15 @@ pub(crate) struct Node {
 type Job = Box<dyn FnOnce(&mut Publisher) + Send>;
 
 impl Node {
-    /// Does something on the publishing thread.
+    /// Does something on the publishing thread, and waits until it is done.
     pub(crate) fn publisher(&self, job: impl FnOnce(&mut Publisher) + Send + 'static) {
-        assert!(self.jobs.send(Box::new(job)).is_ok());
+        let (done, finished) = std::sync::mpsc::channel();
+        let job: Job = Box::new(move |publisher| {
+            job(publisher);
+            done.send(()).unwrap();
+        });
+        assert!(self.jobs.send(job).is_ok());
+        finished.recv_timeout(PATIENCE).unwrap();
     }
 }
 
@@ -222,8 +228,14 @@ impl Cluster {
                 applied_sender.send_replace(first.provenance().offset);
                 loop {
                     let next = async {
-                        let _ = hears.wait_for(|deaf| !deaf).await;
-                        updates.next().await
+                        loop {
+                            let _ = hears.wait_for(|deaf| !deaf).await;
+                            tokio::select! {
+                                biased;
+                                _ = hears.wait_for(|deaf| *deaf) => {}
+                                update = updates.next() => return update,
+                            }
+                        }
                     };
                     let update = tokio::select! {
                         update = next => update,

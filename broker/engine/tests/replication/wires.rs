@@ -109,9 +109,11 @@ impl From {
                     }
                 }
             };
+            // What was cut before the answer was made stays cut, however late this is polled.
             let answer = tokio::select! {
-                answer = answer => answer,
+                biased;
                 () = barred => return Err(PeerError("reset".into())),
+                answer = answer => answer,
             };
             if !slow.is_zero() {
                 tokio::time::sleep(slow.mul_f64(rand::random())).await;
