@@ -113,7 +113,7 @@ impl Peers {
     }
 
     /// Where a member is: where it said, else where the log says.
-    fn address(&self, key: NodeKey, logged: &Member) -> Member {
+    pub(crate) fn address(&self, key: NodeKey, logged: &Member) -> Member {
         self.known.lock().addresses.get(&key).unwrap_or(logged).clone()
     }
 

@@ -4,6 +4,7 @@ mod caught_up;
 pub(crate) mod desk;
 pub(crate) mod greet;
 mod members;
+mod moves;
 mod serve;
 mod standing;
 #[cfg(test)]
@@ -231,6 +232,7 @@ impl RaftQuorum {
             leadership: leadership.clone(),
             peers: peers.clone(),
             changing: Arc::new(Mutex::new(())),
+            moves: Arc::default(),
         };
         let mut quorum = Self {
             node,

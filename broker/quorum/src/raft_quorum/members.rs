@@ -15,6 +15,7 @@ use openraft::{ChangeMembers, Instant, Precondition};
 use ottla_wire::ErrorCode;
 use tokio::sync::{Mutex, watch};
 
+use super::moves::Moves;
 use super::{Node, desk, refused, stopped};
 use crate::error::QuorumError;
 use crate::peers::Peers;
@@ -35,6 +36,9 @@ const NEAR_ENOUGH: u64 = 64;
 /// How long a change waits for the change before it, or for the leader's first entry.
 const EARLIER_CHANGE: Duration = Duration::from_secs(5);
 
+/// The rest after addresses that could not be written.
+const MOVE_REST: Duration = Duration::from_millis(500);
+
 /// How long a leader waits for another one after it resigned.
 const SUCCESSION: Duration = Duration::from_secs(10);
 
@@ -53,6 +57,8 @@ pub(crate) struct Changer {
     pub(super) peers: Option<Arc<Peers>>,
     /// One change at a time.
     pub(super) changing: Arc<Mutex<()>>,
+    /// Members that are elsewhere now, and whose addresses are to be written.
+    pub(super) moves: Arc<Moves>,
 }
 
 /// Who asks for a change.
@@ -334,7 +340,8 @@ impl Changer {
             .max_by_key(|v| metrics.replication.as_ref().and_then(|r| r.get(v).copied().flatten()))
     }
 
-    /// Does for a member that said hello what it needs, beside whatever else goes on. It asks again if that fails.
+    /// Does for a member that said hello what it needs, beside whatever else goes on. Who is no member yet, or asks for
+    /// a vote, asks again if that fails.
     pub(crate) fn greeted(&self, voter: Voter, applicant: Applicant) {
         let now = self.membership();
         let nowhere = voter.member.endpoints.is_empty();
@@ -344,9 +351,18 @@ impl Changer {
         let admits = matches!(applicant, Applicant::Standby | Applicant::Joining)
             || now.get_node(&voter.key).is_some();
         if (known || !admits) && !joins {
+            // It may be back where it was, before another address was written.
+            self.moves.forget(voter.key);
             return;
         }
         let this = self.clone();
+        if !joins && now.get_node(&voter.key).is_some() {
+            // It tells each leader once.
+            if self.moves.note(voter) {
+                tokio::spawn(async move { this.write_moves().await });
+            }
+            return;
+        }
         tokio::spawn(async move {
             let Ok(_one) = this.changing.try_lock() else { return };
             let id = voter.key.id;
@@ -359,6 +375,28 @@ impl Changer {
                 tracing::warn!("node {id} cannot be taken into the quorum yet: {e}");
             }
         });
+    }
+
+    /// Writes where members are that moved, after whatever other change is under way.
+    async fn write_moves(&self) {
+        let mut again = false;
+        while self.moves.go_on() {
+            if again {
+                tokio::time::sleep(MOVE_REST).await;
+            }
+            again = true;
+            let _one = self.changing.lock().await;
+            for (key, member) in self.moves.take() {
+                // A member tells the next leader itself; and one that was removed meanwhile is no member.
+                if self.must_lead().is_err() || self.membership().get_node(&key).is_none() {
+                    continue;
+                }
+                if let Err(e) = self.set_node(key, member.clone()).await {
+                    tracing::warn!("the new address of node {} is not written yet: {e}", key.id);
+                    self.moves.put_back(key, member);
+                }
+            }
+        }
     }
 
     /// Makes a voter of a controller that asks for it. One with the same id and another directory, whose disk is gone,

@@ -214,6 +214,33 @@ async fn a_member_that_moved_tells_the_others_where_it_is() {
     cluster.until(leader, "the log has the new address", known).await;
 }
 
+/// It says so once, and then the leader has to keep it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_moved_during_another_change_is_written_after_it() {
+    let mut cluster = Cluster::start(&[1, 2, 3]).await;
+    level(&cluster).await;
+    cluster.write(0).await;
+    let (leader, _) = cluster.leader().await;
+    let changer = cluster.nodes[&leader].changer.clone();
+    let other_change = changer.changing.lock().await;
+    let moved = [1, 2, 3].into_iter().find(|id| *id != leader).unwrap();
+    cluster.stop_node(moved).await;
+    cluster.start_node(moved, Start { port: Some(40 + moved), ..Start::default() }).await;
+    let heard = |node: &RaftQuorum| {
+        let peers = &node.desk.as_ref().unwrap().peers;
+        peers.address(key(moved), &member(moved)) == member(40 + moved)
+    };
+    cluster.until(leader, "it heard the new address", heard).await;
+    let last = cluster.write(1).await;
+    cluster.agree(last.offset).await;
+    let known = |node: &RaftQuorum| {
+        node.store.membership().get_node(&key(moved)) == Some(&member(40 + moved))
+    };
+    assert!(!known(&cluster.nodes[&leader]));
+    drop(other_change);
+    cluster.until(leader, "the log has the new address", known).await;
+}
+
 /// All move at once, so that no address in the log is right.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_that_all_moved_find_each_other_by_the_configured_addresses() {
