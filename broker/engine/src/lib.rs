@@ -23,6 +23,7 @@ mod housekeeping;
 mod ids;
 mod isr;
 mod lifecycle;
+mod making;
 mod moves;
 mod partition;
 mod pool;

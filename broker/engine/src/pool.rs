@@ -9,7 +9,16 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex};
 use tracing::error;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnMut() -> Turn + Send>;
+
+/// What a job says when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It has more to do, when all that wait now had their turn.
+    More,
+    /// It is done.
+    Done,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -54,6 +63,17 @@ impl Pool {
 
     /// Queues a job.
     pub fn spawn(&self, job: impl FnOnce() + Send + 'static) {
+        let mut job = Some(job);
+        self.spawn_turns(move || {
+            if let Some(job) = job.take() {
+                job();
+            }
+            Turn::Done
+        });
+    }
+
+    /// Queues a job that gives way to others between its turns.
+    pub fn spawn_turns(&self, job: impl FnMut() -> Turn + Send + 'static) {
         self.inner.queue.lock().jobs.push_back(Box::new(job));
         self.inner.filled.notify_one();
     }
@@ -83,7 +103,7 @@ impl Drop for Pool {
 fn run(inner: &Inner) {
     loop {
         let mut queue = inner.queue.lock();
-        let job = loop {
+        let mut job = loop {
             if queue.stopped {
                 return;
             }
@@ -93,8 +113,15 @@ fn run(inner: &Inner) {
             }
         };
         drop(queue);
-        if catch_unwind(AssertUnwindSafe(job)).is_err() {
-            error!("a background job panicked");
+        match catch_unwind(AssertUnwindSafe(&mut job)) {
+            Ok(Turn::More) => {
+                let mut queue = inner.queue.lock();
+                if !queue.stopped {
+                    queue.jobs.push_back(job);
+                }
+            }
+            Ok(Turn::Done) => {}
+            Err(_) => error!("a background job panicked"),
         }
     }
 }
@@ -119,5 +146,25 @@ mod tests {
         let mut got: Vec<_> = (0..10).map(|_| receive.recv_timeout(limit).unwrap()).collect();
         got.sort_unstable();
         assert_eq!(got, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_job_of_many_turns_gives_way_to_others() {
+        let pool = Pool::start("test", 1).unwrap();
+        let (send, receive) = mpsc::channel();
+        let (begin, begun) = mpsc::channel::<()>();
+        let told = send.clone();
+        let mut turns = 0;
+        pool.spawn_turns(move || {
+            if turns == 0 {
+                begun.recv().unwrap();
+            }
+            turns += 1;
+            told.send(turns).unwrap();
+            if turns < 3 { Turn::More } else { Turn::Done }
+        });
+        pool.spawn(move || send.send(100).unwrap());
+        begin.send(()).unwrap();
+        assert_eq!(receive.iter().collect::<Vec<_>>(), [1, 100, 2, 3]);
     }
 }

@@ -18,6 +18,7 @@ use crate::assignments::Assignments;
 use crate::core::Core;
 use crate::dirs::{LogDir, LogDirs};
 use crate::ids::PartitionId;
+use crate::making::Making;
 use crate::partition::{Lead, Partition, Retire};
 use crate::replicas::Replicas;
 use crate::replication::Replication;
@@ -74,6 +75,7 @@ pub struct Publisher {
     awaited: Option<Uuid>,
     image: Image,
     retired: u64,
+    making: Arc<Making>,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -114,6 +116,7 @@ impl Publisher {
             awaited: None,
             image: Image::default(),
             retired: 0,
+            making: Arc::default(),
         }
     }
 
@@ -370,8 +373,9 @@ impl Publisher {
         let now = self.core.clock().wall_ms();
         let log = dir
             .files()
-            .create_log(&name, DirKind::Current, 0, Some(&topic_id), Arc::clone(&settings.log), now)
+            .begin_log(&name, Some(&topic_id), Arc::clone(&settings.log), now)
             .inspect_err(|e| dir.judge(e))?;
+        self.making.add(&self.core, &log, dir);
         Ok(self.partition(id, topic, log, dir, settings))
     }
 

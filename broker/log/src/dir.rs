@@ -211,6 +211,22 @@ impl LogDir {
         Ok(log)
     }
 
+    /// Begins a log whose directory is made later: see [`Log::begin`].
+    pub fn begin_log(
+        &self,
+        name: &TopicPartition,
+        topic_id: Option<&str>,
+        settings: Arc<LogSettings>,
+        now_ms: i64,
+    ) -> Result<Arc<Log>> {
+        let dir = names::dir_name(&name.topic, name.partition, DirKind::Current, 0);
+        let dir = self.path.join(dir);
+        let log = Log::begin(&self.shared, dir, name.clone(), topic_id, settings, now_ms)?;
+        let log = Arc::new(log);
+        self.logs.write().insert((name.clone(), DirKind::Current), Arc::clone(&log));
+        Ok(log)
+    }
+
     /// Takes a log out of service and renames its directory, which is removed after
     /// `file.delete.delay.ms`. `unique` tells it from earlier ones of that name. Does nothing
     /// when there is no such log.
@@ -256,6 +272,7 @@ impl LogDir {
         let mut logs = self.logs.write();
         let key = (name.clone(), DirKind::Future);
         let Some(log) = logs.get(&key).cloned() else { return Ok(None) };
+        log.make_dir()?;
         let dir = names::dir_name(&name.topic, name.partition, DirKind::Current, 0);
         log.rename_dir(&self.path.join(dir))?;
         logs.remove(&key);
@@ -344,7 +361,9 @@ impl LogDir {
         let _one_at_a_time = self.checkpoints.lock();
         let all: Offsets = {
             let logs = self.logs.read();
-            let all = logs.iter().filter_map(|((n, _), log)| Some((n.clone(), offset(log)?)));
+            // A name without a directory would be that of a log that is gone.
+            let there = logs.iter().filter(|(_, log)| log.has_dir());
+            let all = there.filter_map(|((n, _), log)| Some((n.clone(), offset(log)?)));
             all.collect()
         };
         offsets::write(self.disk(), &self.path.join(file), all.iter().map(|(n, o)| (n, *o)))

@@ -19,6 +19,7 @@ pub mod graveyard;
 pub mod index;
 pub mod log;
 pub mod names;
+mod place;
 pub mod plan;
 pub mod producers;
 mod scan;

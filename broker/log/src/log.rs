@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use crate::cache::FileCache;
 use crate::checkpoint::Durability;
@@ -20,8 +20,9 @@ use crate::disk::Disk;
 use crate::error::{DiskError, LogError, Result};
 use crate::graveyard::{Graveyard, Remains};
 use crate::names;
+use crate::place::Place;
 use crate::producers::{ProducerEntry, Producers};
-use crate::segment::{FileState, Place, Segment};
+use crate::segment::{FileState, Segment};
 use crate::settings::LogSettings;
 
 mod adopt;
@@ -285,6 +286,9 @@ impl Log {
     }
 
     fn write_epochs(&self, how: Durability) -> Result<()> {
+        if !self.has_dir() {
+            return Ok(());
+        }
         // Held so that the directory keeps its name meanwhile.
         let dir = self.place.dir.read();
         self.epochs.lock().write_if_changed(&**self.disk(), &dir.join(names::EPOCHS), how)
@@ -318,12 +322,25 @@ impl Log {
         Ok(())
     }
 
-    /// Renames the log's directory; open files stay usable.
+    /// Whether the log's directory was made. One that was not has no records.
+    #[must_use]
+    pub fn has_dir(&self) -> bool {
+        self.place.is_made()
+    }
+
+    /// Makes the log's directory, if that was not done yet. It is not flushed.
+    ///
+    /// # Errors
+    /// [`LogError::Closed`] when the log is out of service, or the disk's; then it may be tried
+    /// again.
+    pub fn make_dir(&self) -> Result<()> {
+        self.place.make()
+    }
+
+    /// Renames the log's directory; open files stay usable. One that was not made yet never will
+    /// be.
     pub fn rename_dir(&self, to: &Path) -> Result<()> {
-        let mut dir = self.place.dir.write();
-        self.disk().rename(&dir, to).map_err(DiskError::at("rename", &dir))?;
-        to.clone_into(&mut dir);
-        Ok(())
+        self.place.rename(to)
     }
 
     /// Takes no more appends, without flushing: the log is to be removed, or its disk failed.
@@ -352,8 +369,4 @@ impl Remains for OldSegment {
     fn remove(&self) -> Result<()> {
         self.0.remove()
     }
-}
-
-pub(crate) fn new_place(cache: &Arc<FileCache>, dir: PathBuf) -> Arc<Place> {
-    Arc::new(Place { cache: Arc::clone(cache), dir: RwLock::new(dir) })
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use crate::batch::Batch;
-use crate::cache::{FileCache, Slot, Slots};
+use crate::cache::{Slot, Slots};
 use crate::disk::{DiskFile, Open};
 use crate::error::{DiskError, LogError, Result};
 use crate::index::file::EntryFile;
@@ -16,6 +16,7 @@ use crate::index::offset::{self, OffsetEntry};
 use crate::index::time::{self, TimeEntry};
 use crate::index::txn::AbortedTxn;
 use crate::names;
+use crate::place::Place;
 use crate::scan::{Headers, Placed};
 
 mod lookup;
@@ -28,13 +29,6 @@ const LOG_SLOT: u8 = 0;
 const INDEX_SLOT: u8 = 1;
 const TIME_SLOT: u8 = 2;
 const TXN_SLOT: u8 = 3;
-
-/// The directory of a log, which may be renamed while its files are in use.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) cache: Arc<FileCache>,
-    pub(crate) dir: RwLock<PathBuf>,
-}
 
 /// How a segment's file names end, besides their kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +230,9 @@ impl Segment {
         }
         let state = self.state.lock();
         let dir = self.place.dir.read();
+        if how == Open::Create {
+            self.place.make_in(&dir)?;
+        }
         let path = || dir.join(names::file_name(self.base_offset, kind, state.suffix()));
         let owner = || -> Weak<dyn Slots> { self.this.clone() };
         slot.get_or_open(&self.place.cache, owner, number, how, path)

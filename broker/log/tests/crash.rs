@@ -46,7 +46,7 @@ fn name() -> TopicPartition {
 
 fn create(disk: &SimDisk) -> Log {
     disk.create_dir_all(Path::new("/data")).expect("create");
-    Log::create(&shared(disk), DIR.into(), name(), Some("id"), settings(), 0).expect("create")
+    Log::begin(&shared(disk), DIR.into(), name(), Some("id"), settings(), 0).expect("begin")
 }
 
 fn reopen(
@@ -298,6 +298,10 @@ proptest! {
         }
         let (flushed, start) = (run.log.recovery_point(), run.log.start_offset());
         run.disk.revive();
+        if !run.disk.exists(Path::new(DIR)).expect("exists") {
+            prop_assert!(run.written.is_empty(), "nothing was acknowledged");
+            return Ok(());
+        }
         let (log, _) = reopen(&run.disk, flushed, start).expect("open");
         let (found, expected) = (content(&log), run.visible(log.start_offset()));
         if matches!(died_in, Some(Op::Truncate(_))) {

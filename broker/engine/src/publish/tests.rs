@@ -164,6 +164,32 @@ fn a_topic_is_created_spread_written_read_and_deleted() {
 }
 
 #[test]
+fn directories_are_made_behind_those_who_use_the_topic() {
+    let mut rig = Rig::new();
+    rig.publish(&topic(200));
+    let how = AppendHow::client(Acks::All);
+    for partition in (0..200).rev() {
+        rig.get(partition).unwrap().append(&[batch("x")], how).unwrap();
+    }
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let there = || rig.dirs.all().iter().map(|dir| dir.files().list().unwrap().len()).sum::<usize>();
+    assert_eq!(there(), 200, "what was written to is there");
+    let remove = MetadataRecord::from(RemoveTopicRecord { topic_id: A });
+    rig.publish(&[remove]);
+    rig.publish(&topic(150));
+    let current = || -> usize {
+        let of = |dir: &Arc<LogDir>| dir.files().list().unwrap().into_iter();
+        let all = rig.dirs.all().iter().flat_map(of);
+        all.filter(|found| found.kind == DirKind::Current).count()
+    };
+    while current() < 150 {
+        assert!(std::time::Instant::now() < end, "{} of 150 directories", current());
+        std::thread::yield_now();
+    }
+    assert!(rig.failures.try_recv().is_err(), "no directory is blamed");
+}
+
+#[test]
 fn configurations_take_effect_at_once_and_go_back() {
     let mut rig = Rig::new();
     rig.publish(&topic(1));

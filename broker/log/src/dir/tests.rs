@@ -191,3 +191,41 @@ fn cleaner_points_go_with_their_logs() {
     dir.write_checkpoints().expect("write");
     assert_eq!(points(&dir), [Some(10), None, None]);
 }
+
+#[test]
+fn a_log_that_was_begun_gets_its_directory_when_it_needs_one() {
+    let tmp = tempfile::tempdir().expect("temp dir");
+    let dir = open(tmp.path());
+    let name = |partition| TopicPartition::new("topic", partition);
+    let begin = |partition| dir.begin_log(&name(partition), Some("abc"), settings(), 0);
+    let [written, asked, gone, closed] = [0, 1, 2, 3].map(|p| begin(p).expect("begin"));
+    written.begin_epoch(4);
+    assert_eq!(dir.list().expect("list"), []);
+    dir.write_checkpoints().expect("write");
+    assert!(!dir.names_gone_logs().expect("read"));
+    written.append_as_leader(&[Make::sized(2, 40).build()], CLIENT).expect("append");
+    asked.make_dir().expect("make");
+    asked.make_dir().expect("once is enough");
+    let there = |dir: &LogDir| -> Vec<_> {
+        let all = dir.list().expect("list");
+        assert!(all.iter().all(|f| dir.topic_id(f).expect("id").as_deref() == Some("abc")));
+        all.into_iter().map(|found| found.name.partition).collect()
+    };
+    assert_eq!(there(&dir), [0, 1]);
+    dir.delete_log(&name(2), DirKind::Current, 9, 0).expect("delete");
+    assert!(matches!(gone.make_dir(), Err(LogError::Closed)));
+    assert!(gone.append_as_leader(&[Make::sized(2, 40).build()], CLIENT).is_err());
+    dir.graveyard().purge(i64::MAX, usize::MAX).expect("purge");
+    assert_eq!(there(&dir), [0, 1], "it never had one");
+    let again = begin(2).expect("another of its name");
+    again.make_dir().expect("make");
+    dir.close(1, 0).expect("close");
+    assert_eq!(there(&dir), [0, 1, 2, 3], "a clean stop leaves all there");
+    drop((written, asked, gone, closed, again, dir));
+    let dir = open(tmp.path());
+    let taken = dir.begin_log(&name(0), Some("abc"), settings(), 0).map(drop);
+    assert!(matches!(taken, Err(LogError::Disk(e)) if e.source.kind() == std::io::ErrorKind::AlreadyExists));
+    recover(&dir);
+    let log = dir.get(&name(0), DirKind::Current).expect("log");
+    assert_eq!((log.end_offset(), log.latest_epoch()), (2, Some(4)));
+}

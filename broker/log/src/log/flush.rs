@@ -127,6 +127,10 @@ impl Log {
             // What is on the disk is to be checked when it is opened again.
             State::Torn => return Err(LogError::Closed),
         }
+        if let Err(e) = self.make_dir() {
+            // It has no records, and begins anew when it is missed.
+            tracing::warn!(log = %self.name, "cannot make the directory of an empty log: {e}");
+        }
         self.write_epochs(how)?;
         // A log without producers, that never had any, is told from its having no snapshot.
         if !writer.producers.is_empty() || !writer.snapshots.is_empty() {

@@ -9,20 +9,20 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::trust::{Follows, Trust};
-use super::{Log, NONE, Segments, Shared, State, Writer, new_place};
+use super::{Log, NONE, Segments, Shared, State, Writer};
 use crate::batch::{Batch, HEADER, Marker, Outcome, parse_marker};
 use crate::checkpoint::epochs::Epochs;
-use crate::checkpoint::identity;
 use crate::checkpoint::offsets::TopicPartition;
 use crate::disk::Disk;
 use crate::error::{DiskError, LogError, Result};
 use crate::index::txn::AbortedTxn;
 use crate::names;
+use crate::place::Place;
 use crate::plan::recover::{self, Listing, TxnIndexes};
 use crate::plan::roll;
 use crate::producers::{CompletedTxn, MarkerRule, Origin, Producers, Staged, snapshot};
 use crate::scan::{Next, Placed, Whole};
-use crate::segment::{FileState, Growth, IndexBuilder, Place, Segment};
+use crate::segment::{FileState, Growth, IndexBuilder, Segment};
 use crate::settings::LogSettings;
 
 /// How the log was left when it was open last.
@@ -79,22 +79,29 @@ impl Log {
         settings: Arc<LogSettings>,
         now_ms: i64,
     ) -> Result<Self> {
-        let disk = shared.cache.disk();
-        disk.create_dir(&dir).map_err(DiskError::at("create", &dir))?;
-        let write = |id| match identity::write_topic_id(&**disk, &dir, id) {
-            Err(e) if e.is_out_of_resources() && shared.cache.make_room() > 0 => {
-                identity::write_topic_id(&**disk, &dir, id)
-            }
-            other => other,
-        };
-        if let Some(Err(e)) = topic_id.map(write) {
-            // What is left of it would be taken for a log after a restart.
-            if let Err(e) = disk.remove_dir_all(&dir) {
-                tracing::warn!(path = %dir.display(), "cannot remove a log that was not made: {e}");
-            }
-            return Err(e);
+        let log = Self::begin(shared, dir, name, topic_id, settings, now_ms)?;
+        log.make_dir()?;
+        Ok(log)
+    }
+
+    /// Begins a log that has no records, like [`create`](Self::create), but leaves the directory
+    /// to [`make_dir`](Self::make_dir) or to the first append, whichever comes first.
+    ///
+    /// # Errors
+    /// The disk's, as when there is something of that name.
+    pub fn begin(
+        shared: &Shared,
+        dir: PathBuf,
+        name: TopicPartition,
+        topic_id: Option<&str>,
+        settings: Arc<LogSettings>,
+        now_ms: i64,
+    ) -> Result<Self> {
+        if shared.cache.disk().exists(&dir).map_err(DiskError::at("look for", &dir))? {
+            let taken = std::io::ErrorKind::AlreadyExists.into();
+            return Err(DiskError::at("create", &dir)(taken).into());
         }
-        let place = new_place(&shared.cache, dir);
+        let place = Place::due(&shared.cache, dir, topic_id);
         let segments = vec![Segment::create(Arc::clone(&place), 0, FileState::Live)];
         let parts = Parts {
             segments,
@@ -124,7 +131,7 @@ impl Log {
         from: &Start,
         scratch: &mut Vec<u8>,
     ) -> Result<(Self, LoadReport)> {
-        let place = new_place(&shared.cache, dir.clone());
+        let place = Place::found(&shared.cache, dir.clone());
         let disk = &**shared.cache.disk();
         let listing = tidy(disk, &place, &dir)?;
         let mut loading = Loading {
