@@ -172,7 +172,8 @@ fn directories_are_made_behind_those_who_use_the_topic() {
         rig.get(partition).unwrap().append(&[batch("x")], how).unwrap();
     }
     let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    let there = || rig.dirs.all().iter().map(|dir| dir.files().list().unwrap().len()).sum::<usize>();
+    let there =
+        || rig.dirs.all().iter().map(|dir| dir.files().list().unwrap().len()).sum::<usize>();
     assert_eq!(there(), 200, "what was written to is there");
     let remove = MetadataRecord::from(RemoveTopicRecord { topic_id: A });
     rig.publish(&[remove]);

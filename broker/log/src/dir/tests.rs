@@ -224,7 +224,9 @@ fn a_log_that_was_begun_gets_its_directory_when_it_needs_one() {
     drop((written, asked, gone, closed, again, dir));
     let dir = open(tmp.path());
     let taken = dir.begin_log(&name(0), Some("abc"), settings(), 0).map(drop);
-    assert!(matches!(taken, Err(LogError::Disk(e)) if e.source.kind() == std::io::ErrorKind::AlreadyExists));
+    assert!(
+        matches!(taken, Err(LogError::Disk(e)) if e.source.kind() == std::io::ErrorKind::AlreadyExists)
+    );
     recover(&dir);
     let log = dir.get(&name(0), DirKind::Current).expect("log");
     assert_eq!((log.end_offset(), log.latest_epoch()), (2, Some(4)));
