@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -169,6 +170,131 @@ func group(ctx context.Context) error {
 	return nil
 }
 
+// kinds sends what is not plain: null and empty keys and values, headers, 1 MB, times of its own.
+func kinds(ctx context.Context) error {
+	topic := name("kinds")
+	c, err := client(kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytes(1<<20))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	adm := kadm.NewClient(c)
+	if _, err := adm.CreateTopic(ctx, 1, 1, nil, topic); err != nil {
+		return err
+	}
+	big := make([]byte, 1_000_000)
+	_, _ = rand.Read(big)
+	sent := []*kgo.Record{
+		{Value: []byte("null key")},
+		{Key: []byte{}, Value: []byte("empty key")},
+		{Key: []byte("tombstone")},
+		{Key: []byte("empty"), Value: []byte{}, Headers: []kgo.RecordHeader{{Key: "a", Value: []byte("1")}, {Key: "a", Value: nil}, {Key: "b", Value: []byte{}}}},
+		{Key: []byte("big"), Value: big},
+	}
+	for i, r := range sent {
+		r.Timestamp = time.UnixMilli(int64(i+1) * 1_000_000)
+	}
+	if err := c.ProduceSync(ctx, sent...).FirstErr(); err != nil {
+		return err
+	}
+	got, err := consume(ctx, len(sent), kgo.ConsumeTopics(topic))
+	if err != nil {
+		return err
+	}
+	for i, r := range got {
+		want := sent[i]
+		if (r.Key == nil) != (want.Key == nil) || (r.Value == nil) != (want.Value == nil) ||
+			!bytes.Equal(r.Key, want.Key) || !bytes.Equal(r.Value, want.Value) || !r.Timestamp.Equal(want.Timestamp) {
+			return fmt.Errorf("record %d: key %q, time %s came back", i, r.Key, r.Timestamp)
+		}
+		if len(r.Headers) != len(want.Headers) {
+			return fmt.Errorf("record %d: %d headers", i, len(r.Headers))
+		}
+		for j, h := range r.Headers {
+			if h.Key != want.Headers[j].Key || (h.Value == nil) != (want.Headers[j].Value == nil) || !bytes.Equal(h.Value, want.Headers[j].Value) {
+				return fmt.Errorf("record %d: header %d is %v", i, j, h)
+			}
+		}
+	}
+	for time, want := range map[int64]int64{1: 0, 2_000_001: 2, 5_000_000: 4} {
+		offsets, err := adm.ListOffsetsAfterMilli(ctx, time, topic)
+		if err != nil {
+			return err
+		}
+		if o, _ := offsets.Lookup(topic, 0); o.Err != nil || o.Offset != want {
+			return fmt.Errorf("at %d: offset %d, %v, want %d", time, o.Offset, o.Err, want)
+		}
+	}
+	return nil
+}
+
+func seekAndPause(ctx context.Context) error {
+	topic := name("seek")
+	p, err := client(kgo.DefaultProduceTopic(topic))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if _, err := kadm.NewClient(p).CreateTopic(ctx, 1, 1, nil, topic); err != nil {
+		return err
+	}
+	send := func(from, to int) error {
+		var records []*kgo.Record
+		for i := from; i < to; i++ {
+			records = append(records, &kgo.Record{Value: fmt.Appendf(nil, "%d", i)})
+		}
+		return p.ProduceSync(ctx, records...).FirstErr()
+	}
+	if err := send(0, 100); err != nil {
+		return err
+	}
+	c, err := client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().At(50)}}),
+		kgo.FetchMaxWait(100*time.Millisecond))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	// The next offset that is read, until the one wanted has come.
+	read := func(from, to int64) error {
+		for next := from; next < to; {
+			f := c.PollFetches(ctx)
+			if err := f.Err0(); err != nil {
+				return fmt.Errorf("at %d: %w", next, err)
+			}
+			for _, r := range f.Records() {
+				if r.Offset != next || string(r.Value) != fmt.Sprint(next) {
+					return fmt.Errorf("read %d, want %d", r.Offset, next)
+				}
+				next++
+			}
+		}
+		return nil
+	}
+	if err := read(50, 100); err != nil {
+		return err
+	}
+	c.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: {0: {Epoch: -1, Offset: 10}}})
+	if err := read(10, 100); err != nil {
+		return fmt.Errorf("after a seek: %w", err)
+	}
+	c.PauseFetchTopics(topic)
+	if err := send(100, 110); err != nil {
+		return err
+	}
+	// Several fetches long: that nothing comes cannot be awaited.
+	quiet, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if n := c.PollFetches(quiet).NumRecords(); n > 0 {
+		return fmt.Errorf("%d records while paused", n)
+	}
+	c.ResumeFetchTopics(topic)
+	if err := read(100, 110); err != nil {
+		return fmt.Errorf("when resumed: %w", err)
+	}
+	return nil
+}
+
 func admin(ctx context.Context) error {
 	c, err := client()
 	if err != nil {
@@ -212,7 +338,7 @@ func main() {
 	for _, story := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"roundTrip", roundTrip}, {"group", group}, {"admin", admin}} {
+	}{{"roundTrip", roundTrip}, {"group", group}, {"kinds", kinds}, {"seekAndPause", seekAndPause}, {"admin", admin}} {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		begun := time.Now()
 		if err := story.run(ctx); err != nil {

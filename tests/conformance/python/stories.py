@@ -88,7 +88,133 @@ def aiokafka_round_trip_and_group():
     asyncio.run(go())
 
 
+BIG = os.urandom(1_000_000)
+# Key, value, time, headers.
+KINDS = [
+    (None, b"null key", 1_000_000, []),
+    (b"", b"empty key", 2_000_000, []),
+    (b"tombstone", None, 3_000_000, []),
+    (b"empty", b"", 4_000_000, [("a", b"1"), ("a", b"2"), ("b", b"")]),
+    (b"big", BIG, 5_000_000, []),
+]
+
+
+def same_kinds(got):
+    for n, (record, want) in enumerate(zip(got, KINDS, strict=True)):
+        assert record == want, f"record {n} is {str(record)[:200]}, not {str(want)[:200]}"
+
+
+@story
+def aiokafka_records_of_every_kind_seek_and_pause():
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+    async def go():
+        topic = name("aiok")
+        tp = TopicPartition(topic, 0)
+        admin = AIOKafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+        await admin.start()
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+        producer = AIOKafkaProducer(bootstrap_servers=BOOTSTRAP, max_request_size=1_048_576)
+        await producer.start()
+        for key, value, time_ms, headers in KINDS:
+            await producer.send_and_wait(topic, value, key, timestamp_ms=time_ms, headers=headers, partition=0)
+        consumer = AIOKafkaConsumer(bootstrap_servers=BOOTSTRAP, fetch_max_wait_ms=100)
+        await consumer.start()
+        consumer.assign([tp])
+        consumer.seek(tp, 0)
+
+        async def read(n):
+            return [await asyncio.wait_for(consumer.getone(), 20) for _ in range(n)]
+
+        same_kinds([(r.key, r.value, r.timestamp, list(r.headers)) for r in await read(5)])
+        for time_ms, want in {1: 0, 2_000_001: 2, 5_000_000: 4}.items():
+            equal((await consumer.offsets_for_times({tp: time_ms}))[tp].offset, want, f"offset at {time_ms}")
+        consumer.seek(tp, 3)
+        equal([r.offset for r in await read(2)], [3, 4], "after a seek")
+        consumer.pause(tp)
+        await producer.send_and_wait(topic, b"late", partition=0)
+        # Several fetches long: that nothing comes cannot be awaited.
+        equal(await consumer.getmany(tp, timeout_ms=500), {}, "while paused")
+        consumer.resume(tp)
+        equal([r.value for r in await read(1)], [b"late"], "when resumed")
+        await consumer.stop()
+        await producer.stop()
+        await admin.close()
+
+    asyncio.run(go())
+
+
+@story
+def aiokafka_group_rebalances():
+    from aiokafka import AIOKafkaConsumer
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+    async def go():
+        topic = name("aior")
+        admin = AIOKafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+        await admin.start()
+        await admin.create_topics([NewTopic(topic, 6, 1)])
+        members = []
+
+        async def settled(what):
+            end = time.time() + 30
+            while True:
+                owned = [m.assignment() for m in members]
+                if all(len(o) == 6 // len(members) for o in owned) and len(set().union(*owned)) == 6:
+                    return
+                assert time.time() < end, f"never settles: {what}"
+                await asyncio.sleep(0.02)
+
+        for n in range(3):
+            members.append(AIOKafkaConsumer(topic, bootstrap_servers=BOOTSTRAP, group_id=topic, heartbeat_interval_ms=200))
+            await members[-1].start()
+            await settled(f"{n + 1} members")
+        await members.pop(1).stop()
+        await settled("one left")
+        for m in members:
+            await m.stop()
+        await admin.close()
+
+    asyncio.run(go())
+
+
 # ---- confluent-kafka (the newest librdkafka) ----------------------------------------------------
+
+@story
+def confluent_records_of_every_kind_seek_and_pause():
+    from confluent_kafka import Consumer, Producer, TopicPartition
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    topic = name("ckk")
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    producer = Producer({"bootstrap.servers": BOOTSTRAP, "message.max.bytes": 1_048_576})
+    for key, value, time_ms, headers in KINDS:
+        producer.produce(topic, key=key, value=value, timestamp=time_ms, headers=headers, partition=0)
+    producer.flush()
+    c = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": topic, "fetch.wait.max.ms": 100})
+    c.assign([TopicPartition(topic, 0, 0)])
+
+    def read(n):
+        got, end = [], time.time() + 30
+        while len(got) < n:
+            assert time.time() < end, f"read {len(got)} of {n}"
+            got += c.consume(n - len(got), 0.2)
+        return got
+
+    same_kinds([(m.key(), m.value(), m.timestamp()[1], m.headers() or []) for m in read(5)])
+    c.seek(TopicPartition(topic, 0, 3))
+    equal([m.offset() for m in read(2)], [3, 4], "after a seek")
+    c.pause([TopicPartition(topic, 0)])
+    producer.produce(topic, value="late")
+    producer.flush()
+    # Several fetches long: that nothing comes cannot be awaited.
+    equal(c.consume(1, 0.5), [], "while paused")
+    c.resume([TopicPartition(topic, 0)])
+    equal([m.value() for m in read(1)], [b"late"], "when resumed")
+    c.close()
+
 
 @story
 def confluent_round_trip():
