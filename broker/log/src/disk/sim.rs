@@ -270,6 +270,12 @@ impl SimDisk {
         self.state.lock().capacity = bytes;
     }
 
+    /// Bytes of all files.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.state.lock().used()
+    }
+
     /// From now on opening a file fails, as for a process that has too many, while so many are open.
     pub fn set_most_open(&self, files: usize) {
         self.state.lock().most_open = files;

@@ -1,0 +1,10 @@
+//! What must hold, a file each. All are looked at after every step that can break them.
+
+pub mod agreement;
+pub mod durable;
+pub mod healing;
+pub mod metadata;
+pub mod one_leader;
+pub mod reassignment;
+pub mod sequence;
+pub mod watermark;
