@@ -30,7 +30,10 @@ impl Leaders {
 
     fn ask(&mut self, hub: &mut Hub, me: Party, brokers: &[i32]) {
         let late = self.asked.is_none_or(|(_, at)| hub.now >= at + 100);
-        if self.stale && late && let Some(broker) = hub.rng.pick(brokers) {
+        if self.stale
+            && late
+            && let Some(broker) = hub.rng.pick(brokers)
+        {
             let id = hub.id();
             self.asked = Some((id, hub.now));
             hub.send(me, Party::Broker(broker), Message::Who(id));

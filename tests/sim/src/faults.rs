@@ -130,19 +130,19 @@ fn stays_alone(world: &World, id: i32, partition: i32) -> bool {
 
 fn may_lose_power(world: &World, id: i32) -> bool {
     let others_sound = world.nodes.values().all(|n| n.id == id || n.is_sound());
-    others_sound && (0..world.partitions).all(|p| spared(world, id, p) && !stays_alone(world, id, p))
+    others_sound
+        && (0..world.partitions).all(|p| spared(world, id, p) && !stays_alone(world, id, p))
 }
 
 fn may_die(world: &World, id: i32) -> bool {
-    let lossy = |n: &crate::node::Node| {
-        n.damage == Damage::Lossy || n.armed == Some(Damage::Lossy)
-    };
+    let lossy = |n: &crate::node::Node| n.damage == Damage::Lossy || n.armed == Some(Damage::Lossy);
     if world.nodes.values().any(lossy) {
         return false;
     }
     (0..world.partitions).all(|partition| {
         let (_, last) = may_lead(world, partition);
-        let kept = |last: i32| world.nodes.get(&last).is_none_or(|n| !n.behind.contains(&partition));
+        let kept =
+            |last: i32| world.nodes.get(&last).is_none_or(|n| !n.behind.contains(&partition));
         spared(world, id, partition) || last.is_none_or(kept)
     })
 }

@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ottla_sim::{Outcome, Print, Trace, run, violated};
@@ -98,7 +98,9 @@ fn one(seed: u64, plan: &Plan, totals: &Totals) {
     if plan.to - plan.from == 1 {
         let (acked, ms) = (outcome.acked, outcome.healed_after);
         let (lines, sum) = (outcome.trace.len(), outcome.trace.sum());
-        println!("seed {seed}: {acked} acknowledged, healed after {ms} ms, trace {lines} lines {sum:016x}");
+        println!(
+            "seed {seed}: {acked} acknowledged, healed after {ms} ms, trace {lines} lines {sum:016x}"
+        );
     }
     if let Some(violation) = outcome.violation {
         let mut failed = totals.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

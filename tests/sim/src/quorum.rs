@@ -165,7 +165,10 @@ impl Quorum {
             next = decision.again;
         }
         if state.faults().0 > 0 {
-            return Err(violated("controller", format!("records do not fit: {:?}", state.faults())));
+            return Err(violated(
+                "controller",
+                format!("records do not fit: {:?}", state.faults()),
+            ));
         }
         if let (Some((to, id)), Some((_, reply))) = (from, replies.pop()) {
             self.parked.push(Parked { end: self.log.len(), to, id, reply });

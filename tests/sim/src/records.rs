@@ -57,7 +57,10 @@ fn of_batch(batch: &Batch, partition: i32) -> Result<Vec<(i64, Entry)>, String> 
         let sequence = header.base_sequence + i as i32;
         let wanted = value(header.producer_id, partition, sequence);
         if record.value.as_deref() != Some(wanted.as_bytes()) {
-            return Err(format!("the record at {} is {:?}, not {wanted}", record.offset, record.value));
+            return Err(format!(
+                "the record at {} is {:?}, not {wanted}",
+                record.offset, record.value
+            ));
         }
         let epoch = header.partition_leader_epoch;
         all.push((record.offset, Entry { epoch, producer: header.producer_id, sequence }));

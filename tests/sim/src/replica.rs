@@ -382,7 +382,12 @@ impl Replica {
     }
 
     /// Takes in what the controller said.
-    pub fn answered(&mut self, proposal: &IsrProposal, answer: IsrAnswer, world: &StillWorld) -> Done {
+    pub fn answered(
+        &mut self,
+        proposal: &IsrProposal,
+        answer: IsrAnswer,
+        world: &StillWorld,
+    ) -> Done {
         let mut done = Done::default();
         let Role::Leader(leading) = &mut self.role else { return done };
         let moved = leading.leader.isr_answered(proposal, answer, world);

@@ -42,7 +42,9 @@ pub fn ailing(world: &World) -> Option<String> {
             let log = &replica.log;
             if log.end_offset() != end || log.high_watermark() != end {
                 let (to, hw) = (log.end_offset(), log.high_watermark());
-                return Some(format!("{partition} on b{id} ends at {to}, hw {hw}, committed {end}"));
+                return Some(format!(
+                    "{partition} on b{id} ends at {to}, hw {hw}, committed {end}"
+                ));
             }
         }
         for consumer in &world.consumers {

@@ -24,7 +24,8 @@ impl Watermarks {
         for (offset, entry) in &seen.records {
             let known = committed.at(partition, *offset);
             if known != Some(*entry) {
-                let text = format!("consumer {who} read {entry:?} at {partition}/{offset}, not {known:?}");
+                let text =
+                    format!("consumer {who} read {entry:?} at {partition}/{offset}, not {known:?}");
                 return Err(violated(NAME, text));
             }
         }

@@ -2,9 +2,7 @@
 //! controller is asked for other in-sync replicas.
 
 use ottla_controller::{Command, Reply};
-use ottla_replica::{
-    FetchAnswer, FetchAsk, Follower, IsrAnswer, IsrProposal, Next, Patience,
-};
+use ottla_replica::{FetchAnswer, FetchAsk, Follower, IsrAnswer, IsrProposal, Next, Patience};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::alter_partition::{
     AlterPartitionRequest, AlterPartitionRequestPartitionData, AlterPartitionRequestTopicData,
@@ -16,9 +14,7 @@ use crate::TOPIC;
 use crate::hub::Hub;
 use crate::message::{Fetch, Fetched, Id, Message, Party};
 use crate::records;
-use crate::replica::{
-    Done, Following, Local, Replica, Role, Stalled, Taken, Trouble, Waiting,
-};
+use crate::replica::{Done, Following, Local, Replica, Role, Stalled, Taken, Trouble, Waiting};
 
 const FOLLOWER_PATIENCE: Patience = Patience { first_ms: 20, most_ms: 300 };
 
@@ -116,7 +112,13 @@ impl Process {
         Ok(())
     }
 
-    pub(super) fn follow(&mut self, hub: &mut Hub, partition: i32, leader: i32, epoch: i32) -> Going {
+    pub(super) fn follow(
+        &mut self,
+        hub: &mut Hub,
+        partition: i32,
+        leader: i32,
+        epoch: i32,
+    ) -> Going {
         let now = self.wall(hub);
         let Some(replica) = self.replicas.get_mut(&partition) else { return Ok(()) };
         let same = match &replica.role {
@@ -235,11 +237,11 @@ impl Process {
                 let Some(batch) = records::split(&produce.batch) else { return Ok(()) };
                 let replica = self.replicas.get_mut(&partition).ok_or_else(missing);
                 let epoch = replica.as_ref().map_or(-1, |r| r.epoch());
-                let appended =
-                    match replica.and_then(|r| r.append(&batch, (from, id), now, &world)) {
-                        Ok(done) => Ok(done),
-                        Err(trouble) => told(trouble)?,
-                    };
+                let appended = match replica.and_then(|r| r.append(&batch, (from, id), now, &world))
+                {
+                    Ok(done) => Ok(done),
+                    Err(trouble) => told(trouble)?,
+                };
                 match appended {
                     Ok(done) => {
                         self.accepted.push((partition, epoch));
@@ -309,7 +311,13 @@ impl Process {
         self.followed(hub, partition, done, !fetched.records.is_empty())
     }
 
-    fn followed(&mut self, hub: &mut Hub, partition: i32, done: Result<Taken, Trouble>, more: bool) -> Going {
+    fn followed(
+        &mut self,
+        hub: &mut Hub,
+        partition: i32,
+        done: Result<Taken, Trouble>,
+        more: bool,
+    ) -> Going {
         let now = hub.mono();
         let Some(replica) = self.replicas.get_mut(&partition) else { return Ok(()) };
         let Role::Follower(following) = &mut replica.role else { return Ok(()) };
@@ -326,7 +334,8 @@ impl Process {
             }
             Err(Trouble::Disk(why)) => Err(Stop::Disk(why)),
             Err(Trouble::Code(code)) => {
-                hub.trace.say(hub.now, format_args!("b{} cannot take {partition}: {code}", self.me));
+                hub.trace
+                    .say(hub.now, format_args!("b{} cannot take {partition}: {code}", self.me));
                 following.follower.failed(now);
                 Ok(())
             }
@@ -351,7 +360,8 @@ impl Process {
         };
         let Some(cut) = cut else { return Ok(()) };
         let partition = replica.partition;
-        hub.trace.say(hub.now, format_args!("b{} cuts {partition}, out of range: {cut:?}", self.me));
+        hub.trace
+            .say(hub.now, format_args!("b{} cuts {partition}, out of range: {cut:?}", self.me));
         let done = replica.cut(cut, wall);
         self.followed(hub, partition, done, true)
     }
