@@ -316,7 +316,7 @@ impl Replica {
             };
             let moved = leading.leader.fetched(&fetched, world);
             let moved = moved.map_err(|e| Trouble::Code(e.code()))?;
-            done.propose = leading.leader.propose_join(fetch.broker, world);
+            done.propose = leading.leader.propose_join(fetch.broker, log.start_offset(), world);
             self.settle(moved, &mut done);
         }
         let mut answer = Fetched {
@@ -369,13 +369,14 @@ impl Replica {
     /// others, only for what time and brokers changed.
     pub fn check(&mut self, world: &StillWorld, stalled: Stalled) -> Done {
         let mut done = Done::default();
+        let start = self.log.start_offset();
         let Role::Leader(leading) = &mut self.role else { return done };
         if stalled == Stalled::No {
             done.propose = leading.leader.propose_leave(world);
         }
         let moved = leading.leader.reconsider(world);
         if stalled == Stalled::Yes {
-            done.propose = leading.leader.propose_any_join(world);
+            done.propose = leading.leader.propose_any_join(start, world);
         }
         self.settle(moved, &mut done);
         done
@@ -389,9 +390,10 @@ impl Replica {
         world: &StillWorld,
     ) -> Done {
         let mut done = Done::default();
+        let start = self.log.start_offset();
         let Role::Leader(leading) = &mut self.role else { return done };
         let moved = leading.leader.isr_answered(proposal, answer, world);
-        done.propose = leading.leader.propose_any_join(world);
+        done.propose = leading.leader.propose_any_join(start, world);
         self.settle(moved, &mut done);
         done
     }
