@@ -139,8 +139,9 @@ impl Hub {
         if at > until {
             return None;
         }
-        let ((at, _), event) = self.queue.pop_first()?;
+        let ((at, number), event) = self.queue.pop_first()?;
         self.now = at;
+        self.trace.step(at, number);
         Some(event)
     }
 

@@ -52,7 +52,7 @@ pub struct Node {
 impl Node {
     /// A machine with an empty disk; it starts soon.
     pub fn new(id: i32, hub: &mut Hub) -> Self {
-        let seed = hub.rng.next();
+        let seed = hub.rng.draw();
         let disk = if hub.rng.chance(500) { SimDisk::harsh(seed) } else { SimDisk::new(seed) };
         let after = hub.rng.within(1, 300);
         hub.timer(Party::Broker(id), 1, after, Timer::Start);

@@ -128,7 +128,7 @@ impl Quorum {
         for record in &self.log {
             Controller::apply(&mut state, record);
         }
-        let seed = [hub.rng.next(), hub.rng.next(), hub.rng.next(), hub.rng.next()];
+        let seed = [hub.rng.draw(), hub.rng.draw(), hub.rng.draw(), hub.rng.draw()];
         self.power = Some((state, Waits::new(settings(), seed)));
         let records = bootstrap_records(MetadataVersion::LATEST, &BTreeMap::new());
         let bootstrap = records.map_err(|e| violated("controller", e))?;

@@ -33,9 +33,7 @@ impl Trace {
     #[allow(clippy::print_stdout)]
     pub fn say(&mut self, now: u64, line: impl Display) {
         let line = format!("{now:>7} {line}");
-        for byte in line.bytes() {
-            self.sum = (self.sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-        }
+        line.bytes().for_each(|byte| self.mix(u64::from(byte)));
         self.lines += 1;
         if self.print == Print::Yes {
             println!("{line}");
@@ -48,7 +46,17 @@ impl Trace {
         }
     }
 
-    /// A sum over all lines: two runs with the same sum took the same steps.
+    /// A step is taken, which is not worth a line: something happens at this time, under this number.
+    pub fn step(&mut self, now: u64, number: u64) {
+        self.mix(now);
+        self.mix(number);
+    }
+
+    fn mix(&mut self, part: u64) {
+        self.sum = (self.sum ^ part).wrapping_mul(0x0100_0000_01B3);
+    }
+
+    /// A sum over all lines and steps: two runs with the same sum took the same steps.
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.sum
