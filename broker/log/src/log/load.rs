@@ -574,6 +574,8 @@ impl Loading<'_> {
                 let path = segment.path(names::LOG);
                 tracing::warn!(path = %path.display(), position, size, why, "cutting a segment");
                 file.truncate(position).map_err(segment.failed("truncate", names::LOG))?;
+                // As after any cut: it must not come back below what is written next.
+                file.sync_data().map_err(segment.failed("flush", names::LOG))?;
                 segment.publish(position);
             }
         }

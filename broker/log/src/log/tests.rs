@@ -3,7 +3,10 @@ mod trouble;
 use std::sync::Arc;
 
 use super::*;
+use crate::batch::{Batch, Parsed};
+use crate::disk::Open;
 use crate::disk::real::RealDisk;
+use crate::disk::sim::SimDisk;
 use crate::settings::Preallocate;
 use crate::testing::{CLIENT, COORDINATOR, FRESH, Make, name, open, read_all, shared};
 
@@ -117,6 +120,67 @@ fn transactions() {
         log.append_as_leader(&[Make::marker(2, 0, 1, 2).build()], COORDINATOR),
         Err(LogError::CoordinatorFenced { current: 3, .. })
     ));
+}
+
+/// A log of eight batches of one record, of epoch 0, all flushed.
+fn flushed(disk: &SimDisk) -> (Shared, Log) {
+    let shared = shared(Arc::new(disk.clone()));
+    let log = Log::create(&shared, "/t-0".into(), name(), Some("id"), Arc::new(small()), 0);
+    let log = log.expect("create");
+    for _ in 0..8 {
+        log.append_as_leader(&[Make::sized(1, 30).build()], CLIENT).expect("append");
+    }
+    log.flush(i64::MAX, 0).expect("flush");
+    (shared, log)
+}
+
+/// Writes from record 3 on in epoch 1, and loses power: none of epoch 0 may be there from there on.
+fn nothing_cut_comes_back(disk: &SimDisk, log: &Log) {
+    assert_eq!(log.end_offset(), 3);
+    let by = LeaderAppend { leader_epoch: 1, ..CLIENT };
+    for _ in 0..8 {
+        log.append_as_leader(&[Make::sized(1, 30).build()], by).expect("append");
+    }
+    disk.lose_power();
+    let shared = shared(Arc::new(disk.next_process()));
+    let (log, _) = open(&shared, Path::new("/t-0"), small(), FRESH);
+    let all = read_all(&log, i64::MAX);
+    let mut at = 0;
+    while let Parsed::Batch(batch) = Batch::parse(&all[at..]) {
+        assert_eq!(
+            batch.leader_epoch,
+            i32::from(batch.base_offset >= 3),
+            "at {}",
+            batch.base_offset
+        );
+        at += batch.size as usize;
+    }
+}
+
+#[test]
+fn what_was_cut_off_does_not_come_back_with_the_power() {
+    for seed in 0..100 {
+        let disk = SimDisk::new(seed);
+        let (_, log) = flushed(&disk);
+        log.truncate_to(3, 0).expect("truncate");
+        nothing_cut_comes_back(&disk, &log);
+    }
+}
+
+#[test]
+fn what_a_recovery_cut_off_does_not_come_back_with_the_power() {
+    for seed in 0..100 {
+        let disk = SimDisk::new(seed);
+        let (_, log) = flushed(&disk);
+        let at = log.size() * 3 / 8 + 70;
+        let file = disk.open(Path::new("/t-0/00000000000000000000.log"), Open::Write);
+        file.and_then(|file| file.write_at(b"?", at).and_then(|()| file.sync_data()))
+            .expect("spoil");
+        let shared = shared(Arc::new(disk.next_process()));
+        let (log, report) = open(&shared, Path::new("/t-0"), small(), FRESH);
+        assert!(report.truncated_bytes > 0);
+        nothing_cut_comes_back(&disk, &log);
+    }
 }
 
 #[test]

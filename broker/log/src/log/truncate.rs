@@ -63,8 +63,7 @@ impl Log {
         }
         self.segments.store(Arc::new(kept.to_vec()));
         if let Some(active) = kept.last() {
-            // The cut itself is to be flushed, although what it left was flushed before: else
-            // what was cut off could come back with the power.
+            // Another crash may leave less than what was flushed before.
             self.recovery_point.fetch_min(active.base_offset, Ordering::AcqRel);
             if let Some(spot) = within {
                 active.cut_at(spot.position, offset)?;

@@ -152,10 +152,8 @@ impl Segment {
         self.publish(position);
         let file = self.log_file()?;
         file.truncate(position).map_err(self.failed("truncate", names::LOG))?;
-        if position == 0 {
-            // Nothing is left whose flush would take the cut along.
-            file.sync_data().map_err(self.failed("flush", names::LOG))?;
-        }
+        // What is written here next may be lost with the power, and what was cut off must not stand in its place then.
+        file.sync_data().map_err(self.failed("flush", names::LOG))?;
         // Not by whoever looked for it before the cut.
         *self.largest.lock() = Largest::Unknown;
         let (timestamp, offset) = self.find_largest()?;
