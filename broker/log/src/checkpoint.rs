@@ -62,10 +62,14 @@ pub(crate) fn corrupt(path: &Path, what: impl Into<String>) -> LogError {
 }
 
 /// Splits the common form of checkpoints: a line with version 0, a line with the number of
-/// entries, then one entry a line. An empty file has no entries.
+/// entries, then one entry a line. An empty file has no entries. Each line ends, so that the last
+/// number of a file whose end was lost is not taken for another.
 pub(crate) fn entries<'a>(text: &'a str, path: &Path) -> Result<Vec<&'a str>> {
     if text.is_empty() {
         return Ok(Vec::new());
+    }
+    if !text.ends_with('\n') {
+        return Err(corrupt(path, "the last line is cut short"));
     }
     let mut lines = text.lines();
     match lines.next().map(str::trim) {

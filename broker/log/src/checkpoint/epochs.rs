@@ -165,6 +165,7 @@ impl Epochs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::real::RealDisk;
 
     fn epochs(list: &[(i32, i64)]) -> Epochs {
         let mut epochs = Epochs::default();
@@ -186,6 +187,20 @@ mod tests {
         e.assign(-1, 15);
         e.assign(5, 15);
         assert_eq!(list(&e), [(0, 0), (2, 10), (5, 15)]);
+    }
+
+    #[test]
+    fn a_torn_file_is_empty_or_corrupt() {
+        let tmp = tempfile::tempdir().expect("temp dir");
+        let (path, disk) = (tmp.path().join("leader-epoch-checkpoint"), RealDisk);
+        let mut written = epochs(&[(0, 13), (1, 268), (2, 333)]);
+        written.write_if_changed(&disk, &path, Durability::PageCache).expect("write");
+        assert_eq!(list(&Epochs::read(&disk, &path).expect("read")), list(&written));
+        let text = std::fs::read(&path).expect("read");
+        for len in 1..text.len() {
+            std::fs::write(&path, &text[..len]).expect("write");
+            assert!(Epochs::read(&disk, &path).is_err(), "{len} bytes of it");
+        }
     }
 
     #[test]

@@ -337,20 +337,24 @@ impl Loading<'_> {
 
     /// The epochs by the checkpoint; when it is damaged, by the batches.
     fn read_epochs(&self, segments: &Segments) -> Result<Epochs> {
-        match Epochs::read(self.disk, &self.dir.join(names::EPOCHS)) {
-            Err(LogError::Corrupt { path, what }) => {
-                tracing::warn!(path = %path.display(), what, "reading epochs from the batches");
-                let mut epochs = Epochs::default();
-                for segment in segments {
-                    segment.for_each_header(0, |placed| {
-                        note_epoch(&mut epochs, &placed.batch);
-                        Ok(ControlFlow::Continue(()))
-                    })?;
-                }
-                Ok(epochs)
-            }
-            other => other,
+        let path = self.dir.join(names::EPOCHS);
+        let written =
+            self.from.shutdown == Shutdown::Unclean && segments.iter().any(|s| s.size() > 0);
+        let what = match Epochs::read(self.disk, &path) {
+            // Of a file that was not flushed a loss of power may leave nothing.
+            Ok(epochs) if epochs.entries().is_empty() && written => "there are none".to_owned(),
+            Err(LogError::Corrupt { what, .. }) => what,
+            other => return other,
+        };
+        tracing::warn!(path = %path.display(), what, "reading epochs from the batches");
+        let mut epochs = Epochs::default();
+        for segment in segments {
+            segment.for_each_header(0, |placed| {
+                note_epoch(&mut epochs, &placed.batch);
+                Ok(ControlFlow::Continue(()))
+            })?;
         }
+        Ok(epochs)
     }
 
     /// The end of a segment that was closed properly; `None` when it looks otherwise.

@@ -184,6 +184,26 @@ fn what_a_recovery_cut_off_does_not_come_back_with_the_power() {
 }
 
 #[test]
+fn epochs_whose_file_was_lost_are_read_from_the_batches() {
+    let tmp = tempfile::tempdir().expect("temp dir");
+    let (shared, log) = new(tmp.path(), small());
+    for i in 0..100 {
+        let by = LeaderAppend { leader_epoch: i / 10, ..CLIENT };
+        log.append_as_leader(&[Make::sized(2, 30).build()], by).expect("append");
+    }
+    log.flush(i64::MAX, 0).expect("flush");
+    let path = log.dir().join("leader-epoch-checkpoint");
+    let text = std::fs::read(&path).expect("epochs");
+    // All that is left of a file that took its name and was not flushed.
+    for left in [0, text.len() - 1] {
+        std::fs::write(&path, &text[..left]).expect("spoil");
+        let flushed = Start { recovery_point: Some(200), ..FRESH };
+        let (again, _) = open(&shared, &log.dir(), small(), flushed);
+        assert_eq!(again.epochs(), log.epochs());
+    }
+}
+
+#[test]
 fn truncates() {
     let tmp = tempfile::tempdir().expect("temp dir");
     let (shared, log) = new(tmp.path(), small());
