@@ -11,7 +11,7 @@ use ottla_log::cache::FileCache;
 use ottla_log::checkpoint::offsets::TopicPartition;
 use ottla_log::disk::sim::SimDisk;
 use ottla_log::names::DirKind;
-use ottla_log::{LogDir, LogError, LogSettings};
+use ottla_log::{Log, LogDir, LogError, LogSettings};
 use ottla_metadata::{Image, Loader, Partition, Topic, features};
 use ottla_replica::{ActiveBrokers, StillWorld};
 use ottla_wire::api::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
@@ -112,6 +112,11 @@ pub struct Process {
     void: bool,
     checked_at: u64,
     deleted: u128,
+}
+
+/// The epochs of a log and where they begin.
+fn epochs(log: &Log) -> Vec<(i32, i64)> {
+    log.epochs().iter().map(|e| (e.epoch, e.start)).collect()
 }
 
 fn settings() -> Arc<LogSettings> {
@@ -262,11 +267,12 @@ impl Process {
             hub.trace.say(
                 hub.now,
                 format_args!(
-                    "b{} opens {partition}: {}..{} hw {} {report:?}",
+                    "b{} opens {partition}: {}..{} hw {}, epochs {:?}, {report:?}",
                     self.me,
                     log.start_offset(),
                     log.end_offset(),
-                    log.high_watermark()
+                    log.high_watermark(),
+                    epochs(&log),
                 ),
             );
             if mine {
@@ -312,9 +318,12 @@ impl Process {
             };
             if !matches!(&replica.role, Role::Leader(l) if l.leader.epoch() == epoch) {
                 let (me, end) = (self.me, replica.log.end_offset());
+                let known = epochs(&replica.log);
                 hub.trace.say(
                     hub.now,
-                    format_args!("b{me} leads {partition} in epoch {epoch} from {end}"),
+                    format_args!(
+                        "b{me} leads {partition} in epoch {epoch} from {end}, after {known:?}"
+                    ),
                 );
             }
             let done = replica.lead(lead, &world);

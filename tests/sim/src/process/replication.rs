@@ -295,9 +295,10 @@ impl Process {
             Next::Append => replica.take(epoch, fetched, wall),
             Next::Cut(cut) => {
                 let (from, hw) = (replica.log.end_offset(), replica.log.high_watermark());
+                let why = (ask.last_epoch, fetched.diverging);
                 hub.trace.say(
                     hub.now,
-                    format_args!("b{me} cuts {partition}: {cut:?}, end {from}, hw {hw}"),
+                    format_args!("b{me} cuts {partition}: {cut:?}, end {from}, hw {hw}, {why:?}"),
                 );
                 replica.cut(cut, wall)
             }
