@@ -377,6 +377,10 @@ impl World {
     }
 
     fn cancel(&mut self, partition: i32) -> Verdict {
+        // What it was to leave may be one alone that has lost something, and nobody knows yet.
+        if self.nodes.values().any(|node| node.damage == Damage::Lossy) {
+            return Ok(());
+        }
         self.hub.trace.say(self.hub.now, format_args!("{partition} is to stay"));
         self.alter_assignment(partition, None)
     }

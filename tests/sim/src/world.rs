@@ -195,6 +195,9 @@ impl World {
             let took = self.hub.now - begin;
             let Some(what) = healing::ailing(self) else {
                 self.hub.trace.say(self.hub.now, format_args!("healed after {took} ms"));
+                if let Some(what) = self.committed.missing() {
+                    return Err(violated("durable", what));
+                }
                 return match healing::differs(self) {
                     Some(what) => Err(violated("healing", what)),
                     None => Ok(took),

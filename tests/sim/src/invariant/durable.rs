@@ -17,6 +17,9 @@ pub struct Committed {
     logs: BTreeMap<i32, Vec<Entry>>,
     sequences: Sequences,
     acked: u64,
+    /// Records by partition and offset whose producers were told before anybody could look: the
+    /// leader died in the step in which it told them.
+    promised: BTreeMap<(i32, i64), (i64, i32)>,
 }
 
 impl Committed {
@@ -92,6 +95,12 @@ impl Committed {
                 }
                 None if at == log.len() => {
                     self.sequences.extend(partition, offset, entry)?;
+                    let promised = self.promised.remove(&(partition, offset));
+                    let there = (entry.producer, entry.sequence);
+                    if let Some(other) = promised.filter(|promised| *promised != there) {
+                        let text = format!("{name}: at {offset} is {entry:?}, not {other:?}");
+                        return Err(violated(NAME, text));
+                    }
                     log.push(entry);
                 }
                 None => {
@@ -110,6 +119,10 @@ impl Committed {
         for i in 0..count {
             let offset = first_offset + i64::from(i);
             let found = self.at(partition, offset);
+            if found.is_none() && offset >= self.end(partition) {
+                self.promised.insert((partition, offset), (producer, sequence + i));
+                continue;
+            }
             let right = found.is_some_and(|e| (e.producer, e.sequence) == (producer, sequence + i));
             if !right {
                 let text = format!(
@@ -122,5 +135,14 @@ impl Committed {
         }
         self.acked += count as u64;
         Ok(())
+    }
+
+    /// A record that a producer was told of and nobody has.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let ((partition, offset), (producer, sequence)) = self.promised.first_key_value()?;
+        Some(format!(
+            "producer {producer} was told that {partition}/{offset} is its record {sequence}, but nobody has it"
+        ))
     }
 }
