@@ -106,6 +106,7 @@ fn one(seed: u64, plan: &Plan, totals: &Totals) {
         let mut failed = totals.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         outcome.trace.last().for_each(|line| println!("    {line}"));
         println!("seed {seed}: {violation}");
+        println!("again, line by line: cargo run --profile sim -p ottla-sim -- --seed {seed} --trace");
         failed.push(seed);
     }
 }
