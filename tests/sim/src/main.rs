@@ -106,7 +106,9 @@ fn one(seed: u64, plan: &Plan, totals: &Totals) {
         let mut failed = totals.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         outcome.trace.last().for_each(|line| println!("    {line}"));
         println!("seed {seed}: {violation}");
-        println!("again, line by line: cargo run --profile sim -p ottla-sim -- --seed {seed} --trace");
+        println!(
+            "again, line by line: cargo run --profile sim -p ottla-sim -- --seed {seed} --trace"
+        );
         failed.push(seed);
     }
 }
