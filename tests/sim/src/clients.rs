@@ -7,7 +7,7 @@ use ottla_wire::ErrorCode;
 
 use crate::hub::{Hub, Timer};
 use crate::message::{Consumed, Id, Led, Message, Party, Produce};
-use crate::records;
+use crate::{OFFSETS, records};
 
 /// Batches of one producer and partition that wait for an answer, at most; the broker remembers five.
 const MOST_UNACKED: usize = 4;
@@ -17,18 +17,24 @@ const REST_MS: u64 = 40;
 
 /// The leaders that a client knows of. It never goes back to an earlier epoch.
 #[derive(Debug, Default)]
-struct Leaders {
+pub(crate) struct Leaders {
     known: BTreeMap<i32, (i32, i32)>,
-    stale: bool,
+    /// Whether others are to be asked for.
+    pub(crate) stale: bool,
     asked: Option<(Id, u64)>,
 }
 
 impl Leaders {
-    fn leader(&self, partition: i32) -> Option<(i32, i32)> {
+    /// None, yet.
+    pub(crate) fn unknown() -> Self {
+        Self { stale: true, ..Self::default() }
+    }
+
+    pub(crate) fn leader(&self, partition: i32) -> Option<(i32, i32)> {
         self.known.get(&partition).copied().filter(|(leader, _)| *leader >= 0)
     }
 
-    fn ask(&mut self, hub: &mut Hub, me: Party, brokers: &[i32]) {
+    pub(crate) fn ask(&mut self, hub: &mut Hub, me: Party, brokers: &[i32]) {
         let late = self.asked.is_none_or(|(_, at)| hub.now >= at + 100);
         if self.stale
             && late
@@ -40,7 +46,7 @@ impl Leaders {
         }
     }
 
-    fn these(&mut self, id: Id, led: &[Led]) {
+    pub(crate) fn these(&mut self, id: Id, led: &[Led]) {
         if self.asked.is_none_or(|(asked, _)| asked != id) {
             return;
         }
@@ -114,8 +120,8 @@ impl Producer {
         Self {
             me,
             id: 100 + index as i64,
-            lines: (0..partitions).map(|p| (p, Line::default())).collect(),
-            leaders: Leaders { stale: true, ..Leaders::default() },
+            lines: (OFFSETS + 1..partitions).map(|p| (p, Line::default())).collect(),
+            leaders: Leaders::unknown(),
             writing: true,
         }
     }
@@ -248,9 +254,9 @@ impl Consumer {
         hub.timer(me, 0, 5, Timer::Turn);
         Self {
             me,
-            positions: (0..partitions).map(|p| (p, 0)).collect(),
+            positions: (OFFSETS + 1..partitions).map(|p| (p, 0)).collect(),
             asked: BTreeMap::new(),
-            leaders: Leaders { stale: true, ..Leaders::default() },
+            leaders: Leaders::unknown(),
         }
     }
 

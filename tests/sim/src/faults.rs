@@ -20,7 +20,7 @@ use crate::message::{Message, Party};
 use crate::net::Quality;
 use crate::node::Damage;
 use crate::world::World;
-use crate::{TOPIC, Verdict};
+use crate::{OFFSETS, TOPIC, Verdict};
 
 /// Records of each producer that are not deleted: its next batches are judged by them.
 const KEPT: usize = 40;
@@ -387,6 +387,9 @@ impl World {
 
     /// Old records are deleted, by a leader that may not be one any more.
     fn delete_records(&mut self, partition: i32) {
+        if partition == OFFSETS {
+            return;
+        }
         let share = self.hub.rng.below(1_000) as i64;
         let most = self.committed.behind_all(partition, self.producers.len(), KEPT);
         for node in self.nodes.values_mut() {

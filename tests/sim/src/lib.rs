@@ -1,5 +1,5 @@
-//! A whole cluster in one loop: the real controller, the real leaders and followers, the real log
-//! over a simulated disk, told by a seed what to suffer: messages delayed, lost, doubled and
+//! A whole cluster in one loop: the real controller, the real leaders and followers, the real
+//! coordinator of groups, the real log over a simulated disk, told by a seed what to suffer: messages delayed, lost, doubled and
 //! reordered, networks cut, processes killed and paused, power lost, disks full, clocks that jump.
 //!
 //! Invariant: a run is a function of its seed. Nothing here asks for the time, spawns a thread or
@@ -10,14 +10,15 @@
 //! another replica that may lead (in sync, or eligible by KIP-966) is sound; `faults.rs` says how
 //! that is judged. All else may come at any time.
 //!
-//! Start reading at [`run`], then `world.rs`; `process.rs` and `replica.rs` join the machines as
-//! the engine does, `quorum.rs` is a model of the metadata quorum around the real controller, and
+//! Start reading at [`run`], then `world.rs`; `process.rs`, `replica.rs` and `shard.rs` join the
+//! machines as the engine does, `quorum.rs` is a model of the metadata quorum around the real controller, and
 //! `invariant/` says what must hold, a file each.
 
 pub mod clients;
 pub mod faults;
 pub mod hub;
 pub mod invariant;
+pub mod member;
 pub mod message;
 pub mod net;
 pub mod node;
@@ -26,6 +27,7 @@ pub mod quorum;
 pub mod records;
 pub mod replica;
 pub mod rng;
+pub mod shard;
 pub mod trace;
 pub mod world;
 
@@ -41,7 +43,10 @@ pub const CLUSTER: &str = "4L6g3nShT-eMCtK--X86sw";
 pub const TOPIC: &str = "t";
 
 /// The most partitions that it has.
-pub const MOST_PARTITIONS: i32 = 3;
+pub const MOST_PARTITIONS: i32 = 4;
+
+/// The partition in which a coordinator keeps the offsets of groups; producers write to the others.
+pub const OFFSETS: i32 = 0;
 
 /// Something that must hold does not.
 #[derive(Clone, Debug, PartialEq, Eq)]

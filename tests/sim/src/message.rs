@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use ottla_controller::{Command, Reply};
+use ottla_coordinator::group;
 use ottla_replica::{EpochEnd, FetchAsk};
 use ottla_wire::ErrorCode;
 use ottla_wire::schema::metadata::MetadataRecord;
@@ -19,6 +20,8 @@ pub enum Party {
     Producer(usize),
     /// A consumer.
     Consumer(usize),
+    /// One who commits offsets.
+    Member(usize),
     /// Whoever runs the cluster.
     Admin,
 }
@@ -56,6 +59,10 @@ pub enum Message {
     Consume(Id, i32, i32, i64),
     /// What it gets.
     Consumed(Id, Result<Consumed, ErrorCode>),
+    /// Somebody asks the coordinator.
+    Group(Id, Box<group::Request>),
+    /// What it says, and the leader epoch that it decides in.
+    GroupSays(Id, Result<(i32, Box<group::Reply>), ErrorCode>),
     /// A client asks who leads.
     Who(Id),
     /// Partition, leader and leader epoch.

@@ -22,8 +22,10 @@ use ottla_wire::{ErrorCode, Uuid};
 use crate::hub::{Hub, Timer};
 use crate::message::{Id, Message, Party};
 use crate::replica::{Lead, Replica, Role, Stalled, Trouble};
+use crate::shard::Shard;
 use crate::{CLUSTER, TOPIC, Violation, violated};
 
+mod grouping;
 mod replication;
 
 /// `replica.lag.time.max.ms`.
@@ -99,6 +101,8 @@ pub struct Process {
     pub stopping: bool,
     /// What it appended as leader: partition and epoch.
     pub accepted: Vec<(i32, i32)>,
+    /// The coordinator, while it is here.
+    pub shard: Option<Shard>,
     /// The wall clock's lead over the true time, in milliseconds.
     pub wall_offset: i64,
     files: LogDir,
@@ -151,6 +155,7 @@ impl Process {
             applied: Vec::new(),
             stopping: false,
             accepted: Vec::new(),
+            shard: None,
             wall_offset: 0,
             files,
             dir,
@@ -349,6 +354,12 @@ impl Process {
 
     /// A timer fires.
     pub fn timer(&mut self, hub: &mut Hub, what: Timer) -> Going {
+        let going = self.wake(hub, what);
+        self.let_go(hub);
+        going
+    }
+
+    fn wake(&mut self, hub: &mut Hub, what: Timer) -> Going {
         let (me, life) = (self.party(), self.life);
         let (now, mono) = (self.wall(hub), hub.now);
         let again = match what {
@@ -373,6 +384,7 @@ impl Process {
                 let stalled = if late { Stalled::Yes } else { Stalled::No };
                 self.checked_at = mono;
                 self.check(hub, stalled)?;
+                self.ring(hub)?;
                 CHECK_MS
             }
             Timer::Flush => {
@@ -460,6 +472,12 @@ impl Process {
 
     /// A message arrives.
     pub fn receive(&mut self, hub: &mut Hub, from: Party, message: Message) -> Going {
+        let going = self.hear(hub, from, message);
+        self.let_go(hub);
+        going
+    }
+
+    fn hear(&mut self, hub: &mut Hub, from: Party, message: Message) -> Going {
         match message {
             Message::Answer(id, reply) => {
                 if self.life_ask.is_some_and(|(asked, _)| asked == id) {
@@ -495,6 +513,9 @@ impl Process {
                 let led = led.map(|(p, wanted)| (p, wanted.leader, wanted.leader_epoch)).collect();
                 hub.send(self.party(), from, Message::These(id, led));
                 Ok(())
+            }
+            Message::Group(id, request) if self.stage == Stage::Serving => {
+                self.coordinate(hub, Some((from, id)), *request)
             }
             other => self.replicate(hub, from, other),
         }

@@ -3,16 +3,16 @@
 use bytes::Bytes;
 use ottla_log::Log;
 use ottla_log::log::{AppendBatch, AtLeast};
-use ottla_wire::record::{Batch, BatchBuilder, Batches, CrcCheck};
+use ottla_wire::record::{Batch, BatchBuilder, Batches, CrcCheck, crc32c};
 
 /// A record's place in its producer's own order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     /// The epoch of the leader that took it.
     pub epoch: i32,
-    /// The producer.
+    /// The producer; -1 for a coordinator.
     pub producer: i64,
-    /// How many records it wrote to the partition before.
+    /// How many records it wrote to the partition before; of a coordinator's a sum of what it says.
     pub sequence: i32,
 }
 
@@ -54,6 +54,14 @@ fn of_batch(batch: &Batch, partition: i32) -> Result<Vec<(i64, Entry)>, String> 
     let records = batch.decode(1 << 20).map_err(|e| format!("a batch: {e}"))?;
     let mut all = Vec::with_capacity(records.len());
     for (i, record) in records.into_iter().enumerate() {
+        let epoch = header.partition_leader_epoch;
+        if header.producer_id < 0 {
+            // A coordinator's. Told apart by what it says.
+            let parts = [record.key.unwrap_or_default(), record.value.unwrap_or_default()];
+            let sequence = crc32c(&parts.concat()) as i32;
+            all.push((record.offset, Entry { epoch, producer: -1, sequence }));
+            continue;
+        }
         let sequence = header.base_sequence + i as i32;
         let wanted = value(header.producer_id, partition, sequence);
         if record.value.as_deref() != Some(wanted.as_bytes()) {
@@ -62,7 +70,6 @@ fn of_batch(batch: &Batch, partition: i32) -> Result<Vec<(i64, Entry)>, String> 
                 record.offset, record.value
             ));
         }
-        let epoch = header.partition_leader_epoch;
         all.push((record.offset, Entry { epoch, producer: header.producer_id, sequence }));
     }
     Ok(all)

@@ -284,6 +284,31 @@ impl Replica {
         Ok(done)
     }
 
+    /// Appends a coordinator's batch. Says where it ends.
+    pub fn append_own(
+        &mut self,
+        batch: &AppendBatch,
+        epoch: i32,
+        now_ms: i64,
+        world: &StillWorld,
+    ) -> Result<(i64, Done), Trouble> {
+        let log = Arc::clone(&self.log);
+        let leading = self.leading(Some(epoch))?;
+        let refused = leading.leader.check_append(Acks::All);
+        refused.map_err(|e| Trouble::Code(e.code()))?;
+        let by = LeaderAppend {
+            leader_epoch: epoch,
+            origin: Origin::Coordinator,
+            marker_rule: MarkerRule::default(),
+            now_ms,
+        };
+        let info = log.append_as_leader(std::slice::from_ref(batch), by)?;
+        let moved = leading.leader.appended(info.end_offset, world);
+        let mut done = Done { flush: info.rolled_at.is_some(), ..Done::default() };
+        self.settle(moved, &mut done);
+        Ok((info.last_offset, done))
+    }
+
     /// Whether what a reader has continues in this log; where not, if it is known.
     fn position(&self, offset: i64, last_epoch: i32) -> Result<Option<EpochEnd>, Trouble> {
         let out = Err(Trouble::Code(ErrorCode::OFFSET_OUT_OF_RANGE));

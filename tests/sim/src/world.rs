@@ -14,7 +14,8 @@ use crate::invariant::durable::Committed;
 use crate::invariant::one_leader::Leaders;
 use crate::invariant::reassignment::Targets;
 use crate::invariant::watermark::Watermarks;
-use crate::invariant::{agreement, healing, metadata};
+use crate::invariant::{agreement, healing, metadata, offsets};
+use crate::member::Member;
 use crate::message::{Message, Party};
 use crate::node::{Damage, Node};
 use crate::quorum::Quorum;
@@ -39,6 +40,8 @@ pub struct World {
     pub producers: Vec<Producer>,
     /// The consumers.
     pub consumers: Vec<Consumer>,
+    /// Those who commit offsets.
+    pub members: Vec<Member>,
     /// How many partitions there are.
     pub partitions: i32,
     /// What is committed.
@@ -92,7 +95,7 @@ impl World {
         let mut hub = Hub::new(seed, trace);
         let quorum = Quorum::new(&mut hub);
         let brokers = hub.rng.within(3, 5) as i32;
-        let partitions = hub.rng.within(1, MOST_PARTITIONS as u64) as i32;
+        let partitions = hub.rng.within(2, MOST_PARTITIONS as u64) as i32;
         let nodes = (1..=brokers).map(|id| (id, Node::new(id, &mut hub))).collect();
         let from = hub.rng.within(40, 400);
         let pace = Pace { from, to: from * hub.rng.within(2, 5) };
@@ -102,6 +105,7 @@ impl World {
             nodes,
             producers: Vec::new(),
             consumers: Vec::new(),
+            members: Vec::new(),
             partitions,
             committed: Committed::default(),
             targets: Targets::default(),
@@ -124,6 +128,8 @@ impl World {
         for at in 0..2 {
             let consumer = Consumer::new(at, self.partitions, &mut self.hub);
             self.consumers.push(consumer);
+            let member = Member::new(at, &mut self.hub);
+            self.members.push(member);
         }
         self.suffering = true;
         self.hub.after(self.pace.to, Event::Fault);
@@ -190,6 +196,7 @@ impl World {
             node.resume(&mut self.hub);
         }
         self.producers.iter_mut().for_each(|producer| producer.writing = false);
+        self.members.iter_mut().for_each(|member| member.writing = false);
         loop {
             self.go_on(self.hub.now + 100)?;
             let took = self.hub.now - begin;
@@ -270,6 +277,7 @@ impl World {
             }
             Party::Producer(at) => self.producer(at, event),
             Party::Consumer(at) => self.consumer(at, event),
+            Party::Member(at) => self.member(at, event),
             Party::Admin => Ok(()),
         }
     }
@@ -300,6 +308,21 @@ impl World {
                 let seen = consumer.receive(&message).map_err(|e| violated("watermark", e))?;
                 if let Some(seen) = seen {
                     self.watermarks.seen(at, &seen, &self.committed)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, at: usize, event: Event) -> Verdict {
+        let brokers: Vec<i32> = self.nodes.keys().copied().collect();
+        let Some(member) = self.members.get_mut(at) else { return Ok(()) };
+        match event {
+            Event::Timer { what: Timer::Turn, .. } => member.turn(&mut self.hub, &brokers),
+            Event::Deliver { message, .. } => {
+                if let Some(told) = member.receive(message) {
+                    offsets::told(at, &told)?;
                 }
             }
             _ => {}

@@ -4,6 +4,7 @@ pub mod agreement;
 pub mod durable;
 pub mod healing;
 pub mod metadata;
+pub mod offsets;
 pub mod one_leader;
 pub mod reassignment;
 pub mod sequence;

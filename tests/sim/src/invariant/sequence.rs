@@ -19,6 +19,9 @@ impl Sequences {
 
     /// One more record is committed.
     pub fn extend(&mut self, partition: i32, offset: i64, entry: Entry) -> Verdict {
+        if entry.producer < 0 {
+            return Ok(());
+        }
         let next = self.0.entry((partition, entry.producer)).or_default();
         if entry.sequence != *next {
             let kind = if entry.sequence < *next { "double" } else { "gap" };
