@@ -60,39 +60,44 @@ def free_ports(n):
 
 
 class Broker:
-    """A combined node. Use as `with Broker({"key": "value"}) as b:`; b.bootstrap is where it answers."""
+    """A combined node. Use as `with Broker({"key": "value"}) as b:`; b.bootstrap is where it answers.
 
-    def __init__(self, config=None, folder=None, three_dirs=False, port=None, cluster_id=None):
+    `within` are words in front of the command that starts it, `env` what its environment has besides, `formatting` flags of
+    `storage format`. A value of None takes a key out of the configuration.
+    """
+
+    def __init__(self, config=None, folder=None, three_dirs=False, port=None, cluster_id=None, host="127.0.0.1", within=(), env=None, formatting=()):
         self.own = folder is None
+        self.host, self.within, self.env = host, within, env or {}
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="ottla-test-"))
         self.port = port or free_ports(3)
-        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.bootstrap = f"{host}:{self.port}"
         self.data = self.folder / "data"
         self.dirs = [self.folder / name for name in "abc"] if three_dirs else [self.data]
         self.process = None
         self.config = {
             "process.roles": "broker,controller", "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{self.port + 1}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.port + 1}",
+            "controller.quorum.voters": f"1@{host}:{self.port + 1}",
+            "listeners": f"PLAINTEXT://{host}:{self.port},CONTROLLER://{host}:{self.port + 1}",
             "controller.listener.names": "CONTROLLER", "log.dirs": ",".join(map(str, self.dirs)),
             "offsets.topic.replication.factor": "1", "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1", "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1", "group.initial.rebalance.delay.ms": "0", **(config or {}),
         }
         if not KAFKA:
-            self.config["http.listeners"] = f"http://127.0.0.1:{self.port + 2}"
+            self.config.setdefault("http.listeners", f"http://{host}:{self.port + 2}")
         self.folder.mkdir(exist_ok=True)
         self.file = self.folder / "server.properties"
         self.write_config()
         format_ = [kafka_home() / "bin/kafka-storage.sh"] if KAFKA else [binary(), "storage"]
         cluster_id = cluster_id or subprocess.run([*format_, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
-        subprocess.run([*format_, "format", "-t", cluster_id, "-c", self.file], check=True, capture_output=True)
+        subprocess.run([*format_, "format", "-t", cluster_id, "-c", self.file, *formatting], check=True, capture_output=True)
         self.cluster_id = cluster_id
 
     def write_config(self, **changed):
         """Writes server.properties; keyword `log_dirs="..."` changes log.dirs."""
         self.config.update({k.replace("_", "."): v for k, v in changed.items()})
-        self.file.write_text("".join(f"{k}={v}\n" for k, v in self.config.items()))
+        self.file.write_text("".join(f"{k}={v}\n" for k, v in self.config.items() if v is not None))
 
     def start(self, wait=90):
         """Starts the node and waits until it answers a request."""
@@ -103,8 +108,8 @@ class Broker:
         """Starts the process and waits for nothing."""
         self.log = open(self.folder / "out", "ab")
         command = [kafka_home() / "bin/kafka-server-start.sh", self.file] if KAFKA else [binary(), "server", self.file]
-        env = {"KAFKA_HEAP_OPTS": "-Xms512m -Xmx512m", **os.environ}
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=env)
+        env = {"KAFKA_HEAP_OPTS": "-Xms512m -Xmx512m", **os.environ, **self.env}
+        self.process = subprocess.Popen([*self.within, *command], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=env)
 
     def wait_answers(self, wait=90):
         """Waits until the node answers a request."""
@@ -120,7 +125,7 @@ class Broker:
     def answers(self):
         """Whether an ApiVersions request is answered."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as s:
+            with socket.create_connection((self.host, self.port), 1) as s:
                 s.settimeout(5)
                 s.sendall(bytes.fromhex("0000000b 0012 0000 00000007 0001 78".replace(" ", "")))
                 return len(s.recv(4)) == 4

@@ -1,5 +1,6 @@
 """Several nodes that are one cluster, in a folder of their own: Ottla, or with BROKER=kafka Apache Kafka itself."""
 import pathlib
+import re
 import shutil
 import signal
 import tempfile
@@ -13,30 +14,40 @@ COMBINED, CONTROLLER, BROKER = "broker,controller", "controller", "broker"
 class Cluster:
     """Nodes 1 to N. `roles` says what each is; without it all are brokers and controllers.
 
+    `each` has further settings of single nodes, `network` the hosts they live on, see network.py, `within` and `env` words in
+    front of a node's command and its environment, by node. With `standalone` node 1 begins as the only controller of a
+    quorum whose voters change; the others begin without a vote.
     Use as `with Cluster(3) as c:`; c.bootstrap is where its brokers answer, c[i] is node i.
     """
 
-    def __init__(self, n=3, config=None, roles=None):
+    def __init__(self, n=3, config=None, roles=None, each=None, network=None, within=None, env=None, standalone=False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ottla-cluster-"))
+        host = lambda i: network.hosts[i] if network else "127.0.0.1"
+        within = {**(network.within if network else {}), **(within or {})}
         roles = roles or [COMBINED] * n
         n = len(roles)
         first = free_ports(10 * n)
-        voters = ",".join(f"{i}@127.0.0.1:{first + 10 * (i - 1) + 1}" for i in range(1, n + 1) if "controller" in roles[i - 1])
+        voters = ",".join(f"{i}@{host(i)}:{first + 10 * (i - 1) + 1}" for i in range(1, n + 1) if "controller" in roles[i - 1])
+        quorum = {"controller.quorum.voters": voters}
+        if standalone:
+            quorum = {"controller.quorum.voters": None, "controller.quorum.bootstrap.servers": re.sub(r"\d+@", "", voters)}
         brokers = sum("broker" in role for role in roles)
         copies = min(3, brokers)
         self.nodes, cluster_id = {}, None
         for i, role in enumerate(roles, 1):
             port = first + 10 * (i - 1)
-            listeners = [f"PLAINTEXT://127.0.0.1:{port}"] if "broker" in role else []
+            listeners = [f"PLAINTEXT://{host(i)}:{port}"] if "broker" in role else []
             if "controller" in role:
-                listeners.append(f"CONTROLLER://127.0.0.1:{port + 1}")
+                listeners.append(f"CONTROLLER://{host(i)}:{port + 1}")
             node = Broker({
-                "process.roles": role, "node.id": str(i), "controller.quorum.voters": voters, "listeners": ",".join(listeners),
+                "process.roles": role, "node.id": str(i), **quorum, "listeners": ",".join(listeners),
                 "offsets.topic.replication.factor": str(copies), "default.replication.factor": str(copies),
                 "transaction.state.log.replication.factor": str(copies), "transaction.state.log.min.isr": str(min(2, copies)),
                 "share.coordinator.state.topic.replication.factor": str(copies), "share.coordinator.state.topic.min.isr": str(min(2, copies)),
-                **(config or {}),
-            }, folder=self.folder / str(i), port=port if "broker" in role else port + 1, cluster_id=cluster_id)
+                **(config or {}), **(each or {}).get(i, {}),
+            }, folder=self.folder / str(i), port=port if "broker" in role else port + 1, cluster_id=cluster_id, host=host(i),
+                within=within.get(i, ()), env=(env or {}).get(i),
+                formatting=() if not standalone else ("--standalone",) if i == 1 else ("--no-initial-controllers",))
             cluster_id, node.role = node.cluster_id, role
             self.nodes[i] = node
         self.bootstrap = ",".join(node.bootstrap for node in self.brokers())

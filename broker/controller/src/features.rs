@@ -124,7 +124,10 @@ fn update_one(
         KRAFT if level < current => return refuse("Can't downgrade the version of this feature."),
         // The voters of the configuration files would have to be written into the log first.
         KRAFT if level > current => {
-            return refuse("Its quorum was formed by controller.quorum.voters.");
+            return refuse(
+                "The voters of this quorum stand in controller.quorum.voters and cannot be changed while it runs: \
+                 name the other features with --feature, and leave kraft.version at 0.",
+            );
         }
         KRAFT => return Ok(()),
         _ => {

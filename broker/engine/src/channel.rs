@@ -61,10 +61,76 @@ impl ControllerChannel {
     pub fn submit(&self, command: Command) -> Answering {
         let leader = self.leadership.borrow().leader.map(|leader| leader.id);
         match (leader, &self.local, &self.remote) {
-            (Some(leader), _, Some(remote)) if leader != self.me => remote.submit(leader, command),
+            (Some(leader), _, Some(remote)) if leader != self.me => {
+                let answer = remote.submit(leader, command);
+                let leadership = self.leadership.clone();
+                Box::pin(async move {
+                    tokio::select! {
+                        biased;
+                        answer = answer => answer,
+                        () = led_by_another(leadership, leader) => Err(ErrorCode::NOT_CONTROLLER),
+                    }
+                })
+            }
             // A node that is elected, or alone, knows best itself whether it is active.
             (_, Some(local), _) => Box::pin(local.submit(command)),
             _ => Box::pin(std::future::ready(Err(ErrorCode::NOT_CONTROLLER))),
+        }
+    }
+}
+
+/// Resolves when another node than `leader` is known to lead. A leader whose host is cut off answers
+/// nothing for as long as a socket may wait, and a broker that waited with it would be fenced by the
+/// next leader.
+pub async fn led_by_another(mut leadership: watch::Receiver<Leadership>, leader: i32) {
+    let other = |now: &Leadership| now.leader.is_some_and(|now| now.id != leader);
+    if leadership.wait_for(other).await.is_err() {
+        // The quorum has ended: nobody will lead any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_quorum::NodeKey;
+    use ottla_wire::Uuid;
+
+    /// A host that takes requests and never answers.
+    #[derive(Debug)]
+    struct Silent;
+
+    impl RemoteController for Silent {
+        fn submit(&self, _: i32, _: Command) -> Answering {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn led_by(id: i32, epoch: i32) -> Leadership {
+        let leader = NodeKey { id, directory: Uuid::ZERO };
+        Leadership { leader: Some(leader), epoch, ..Leadership::default() }
+    }
+
+    #[tokio::test]
+    async fn a_silent_leader_is_waited_for_only_while_it_leads() {
+        let (leads, leadership) = watch::channel(led_by(2, 1));
+        let channel = ControllerChannel::new(1, None, Some(Arc::new(Silent)), leadership);
+        let mut asked = channel.submit(Command::Tick);
+        // Nobody is known to lead: the answer may come yet.
+        for now in [led_by(2, 1), Leadership { leader: None, ..led_by(2, 2) }] {
+            leads.send_replace(now);
+            assert!(asked_once(&mut asked).await.is_none());
+        }
+        leads.send_replace(led_by(3, 3));
+        assert!(matches!(asked.await, Err(ErrorCode::NOT_CONTROLLER)));
+    }
+
+    /// What a future has come to, when it is asked once.
+    async fn asked_once(asked: &mut Answering) -> Option<Answered> {
+        tokio::select! {
+            biased;
+            answer = asked => Some(answer),
+            () = std::future::ready(()) => None,
         }
     }
 }

@@ -53,7 +53,7 @@ impl Listening {
 }
 
 fn failed(config: &ListenerConfig, source: io::Error) -> ListenError {
-    ListenError::Bind { listener: config.name.clone(), address: config.address, source }
+    ListenError::Bind { listener: config.name.clone(), address: config.address.to_string(), source }
 }
 
 fn bound(config: &ListenerConfig) -> io::Result<TcpListener> {

@@ -47,8 +47,8 @@ impl Http {
         };
         let host = if wanted.host.is_empty() { "0.0.0.0" } else { wanted.host.as_str() };
         let failed = |source: io::Error| ListenError::Bind {
-            listener: format!("{} {host}", keys::HTTP_LISTENERS.name()),
-            address: SocketAddr::from(([0, 0, 0, 0], wanted.port)),
+            listener: keys::HTTP_LISTENERS.name().to_owned(),
+            address: format!("{host}:{}", wanted.port),
             source,
         };
         let listener = TcpListener::bind((host, wanted.port)).await.map_err(failed)?;

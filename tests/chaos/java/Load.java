@@ -10,7 +10,7 @@ import org.apache.kafka.common.serialization.*;
  * Produces numbered records with acks=all and idempotence at a given rate while others break the cluster, then reads everything
  * back: what was acknowledged must be there exactly once, at the offset that was told, and in order.
  *
- * usage: Load BOOTSTRAP TOPIC RECORDS RATE BYTES       RATE 0 is as fast as it goes
+ * usage: Load BOOTSTRAP TOPIC RECORDS RATE BYTES [KEY=VALUE...]       RATE 0 is as fast as it goes; keys are the producer's
  * Prints `acked N` as it goes; at the end `produced ...` with latencies in ms, and `verified N` or what is wrong.
  */
 public class Load {
@@ -30,6 +30,9 @@ public class Load {
         p.put("delivery.timeout.ms", "180000");
         p.put("max.block.ms", "120000");
         p.put("buffer.memory", "67108864");
+        for (String setting : Arrays.asList(args).subList(5, args.length)) {
+            p.put(setting.substring(0, setting.indexOf('=')), setting.substring(setting.indexOf('=') + 1));
+        }
         int partitions;
         long begun;
         try (Producer<byte[], byte[]> producer = new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer())) {

@@ -10,6 +10,11 @@ use ottla_wire::api::elect_leaders::{
     ElectLeadersRequest, ElectLeadersResponse, PartitionResult, ReplicaElectionResult,
 };
 
+/// What a refused partition is told. The Java client gives each its own exception only where there is a text.
+const NO_PREFERRED: &str = "The preferred leader was not available.";
+const NO_ELIGIBLE: &str = "Eligible topic partition leaders are not available.";
+const NEEDLESS: &str = "Leader election not needed for topic partition.";
+
 /// Elects leaders of the partitions named, or of all that need one. In the answer for all, those that need none are
 /// left out.
 pub(crate) fn elect_leaders(
@@ -76,18 +81,21 @@ fn elect(
     let p = topic.partition(id);
     let p = p.ok_or_else(|| unknown(format!("No such partition as {name}-{id}")))?;
     let (needless, unavailable) = match election {
-        Election::Preferred => {
-            (p.has_preferred_leader(), ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE)
+        Election::Preferred => (
+            p.has_preferred_leader(),
+            ApiError::new(ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE, NO_PREFERRED),
+        ),
+        _ => {
+            (p.has_leader(), ApiError::new(ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE, NO_ELIGIBLE))
         }
-        _ => (p.has_leader(), ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE),
     };
     if needless {
-        return Err(ApiError::bare(ErrorCode::ELECTION_NOT_NEEDED));
+        return Err(ApiError::new(ErrorCode::ELECTION_NOT_NEEDED, NEEDLESS));
     }
     let rules = LeaderRules::new(image, waits.settings(), topic);
     let acceptable = |broker| rules.accepts(p, broker);
     let change = Change::new(p, topic.id, id, &acceptable, rules.of(p)).election(election);
-    let record = rules.build(change).ok_or(ApiError::bare(unavailable))?;
+    let record = rules.build(change).ok_or(unavailable)?;
     draft.push(record);
     Ok(())
 }

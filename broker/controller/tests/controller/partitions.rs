@@ -138,7 +138,8 @@ fn preferred_leaders_are_elected() {
     rig.tick();
     assert_eq!(partition(&rig).leader, 2);
     let unavailable = ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE;
-    assert_eq!(elect(&mut rig, 0, Some(&[("t", 0)]))[0].1, unavailable);
+    let told = (0, unavailable, "The preferred leader was not available.".to_owned());
+    assert_eq!(elect(&mut rig, 0, Some(&[("t", 0)])), [told]);
     rig.beat(1);
     say(&mut rig, 2, &[1, 2, 3]);
     assert_eq!(elect(&mut rig, 0, None), [(0, ErrorCode::NONE, String::new())]);

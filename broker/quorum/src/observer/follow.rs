@@ -26,6 +26,9 @@ use crate::voter::NodeKey;
 /// How long a leader may keep a question open while nothing is committed.
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
+/// How long a piece of a snapshot may take at least.
+const PIECE: Duration = Duration::from_secs(10);
+
 /// How often a person is told that no controller answers.
 const TELL: Duration = Duration::from_secs(30);
 
@@ -352,9 +355,8 @@ impl Follower {
                 position: i64::try_from(position).unwrap_or(i64::MAX),
                 max_bytes: self.options.pace.piece_bytes,
             };
-            let chunk =
-                tokio::time::timeout(self.options.pace.answer_within, self.puller.snapshot(ask));
-            let chunk = chunk.await;
+            let patience = self.options.pace.answer_within.max(PIECE);
+            let chunk = tokio::time::timeout(patience, self.puller.snapshot(ask)).await;
             let late = || PullError::Unreachable("no answer came in time".to_owned());
             let chunk = chunk.unwrap_or_else(|_| Err(late())).map_err(Trouble::Pull)?;
             let told = u64::try_from(chunk.size).unwrap_or_default();

@@ -49,9 +49,14 @@ pub(crate) async fn change(
         return Err((ErrorCode::INCONSISTENT_CLUSTER_ID, None));
     }
     if call.context.image().features().level(features::KRAFT) < DYNAMIC {
+        let what = match &change {
+            VoterChange::Add(_) => "adding",
+            VoterChange::Remove(_) => "removing",
+            VoterChange::Update(_) => "updating",
+        };
         let why =
-            "the voters of this cluster stand in controller.quorum.voters: kraft.version is 0";
-        return Err((ErrorCode::UNSUPPORTED_VERSION, Some(why.to_owned())));
+            format!("Cluster doesn't support {what} voter because the kraft.version feature is 0");
+        return Err((ErrorCode::UNSUPPORTED_VERSION, Some(why)));
     }
     within(patience, call.context.quorum.change_voters(change)).await.map_err(|error| {
         let code = error.code();

@@ -97,7 +97,7 @@ fn resolve(listener: &Configured) -> Result<SocketAddr, StartError> {
     let (host, port) = (listener.address.host.as_str(), listener.address.port);
     let failed = |source| ListenError::Bind {
         listener: listener.name.as_str().to_owned(),
-        address: SocketAddr::from(([0, 0, 0, 0], port)),
+        address: format!("{host}:{port}"),
         source,
     };
     if host.is_empty() {

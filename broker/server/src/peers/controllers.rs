@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ottla_client::{ClientError, Connection};
 use ottla_config::BrokerConfig;
 use ottla_controller::{Command, Reply};
-use ottla_engine::{Answering, RemoteController};
+use ottla_engine::{Answering, RemoteController, led_by_another};
 use ottla_quorum::Quorum;
 use ottla_wire::api::Request;
 use ottla_wire::api::envelope::EnvelopeRequest;
@@ -90,11 +90,18 @@ impl Controllers {
         request: &R,
         host: &[u8],
     ) -> Result<R::Response, ErrorCode> {
-        let leader = self.quorum.leadership().borrow().leader;
-        let address = leader.and_then(|leader| self.address(leader.id));
-        let address = address.ok_or(ErrorCode::NOT_CONTROLLER)?;
-        let connection = self.links.get(&address).await.map_err(|e| Unanswered::from(e).code())?;
-        enveloped(&connection, request, host).await.map_err(|e| e.code())
+        let leadership = self.quorum.leadership();
+        let leader = leadership.borrow().leader.ok_or(ErrorCode::NOT_CONTROLLER)?.id;
+        let address = self.address(leader).ok_or(ErrorCode::NOT_CONTROLLER)?;
+        let answer = async {
+            let connection = self.links.get(&address).await?;
+            enveloped(&connection, request, host).await
+        };
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|e| e.code()),
+            () = led_by_another(leadership, leader) => Err(ErrorCode::NOT_CONTROLLER),
+        }
     }
 }
 
