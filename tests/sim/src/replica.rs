@@ -431,7 +431,9 @@ impl Replica {
         if !records.is_empty() {
             let info = match log.append_as_follower(&records, now_ms) {
                 Err(LogError::UnexpectedOffset { first, expected })
-                    if first < expected && log.start_offset() == log.end_offset() =>
+                    if first < expected
+                        && (log.start_offset() == log.end_offset()
+                            || log.end_offset() <= sent.start_offset) =>
                 {
                     log.truncate_fully_and_start_at(first, now_ms)?;
                     taken.cut = true;
