@@ -298,7 +298,8 @@ impl<M: Coordinator> Shard<M> {
 
     /// When a reply may leave that rests on no record of its own: with all that came before.
     fn nothing_appended(&self, inner: &Inner<M>) -> Result<Ack, ErrorCode> {
-        if inner.uncommitted == 0 {
+        // What was replayed may not be committed: another leader may never have had it.
+        if inner.uncommitted == 0 && self.partition.log().high_watermark() > inner.appended {
             return Ok(Ack::Now);
         }
         let epoch = ottla_replica::EpochCheck::Is(self.epoch);

@@ -14,7 +14,9 @@ use ottla_wire::api::offset_commit::{
 };
 use ottla_wire::api::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_wire::record::{Batches, CrcCheck};
-use ottla_wire::schema::metadata::{ConfigRecord, MetadataRecord, PartitionRecord, TopicRecord};
+use ottla_wire::schema::metadata::{
+    ConfigRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord, TopicRecord,
+};
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -360,4 +362,28 @@ fn no_command_is_left_behind_however_they_meet() {
         assert_eq!(records, 8 * turns);
         assert!(linger == "-1" || batches.len() < 400, "{}", batches.len());
     }
+}
+
+#[test]
+fn nothing_is_told_of_what_was_replayed_before_it_is_committed() {
+    let mut rig = Rig::new("0");
+    let two = PartitionChangeRecord {
+        partition_id: 0,
+        topic_id: TOPIC,
+        replicas: Some(vec![1, 2]),
+        isr: Some(vec![1, 2]),
+        directories: Some(vec![Uuid::UNASSIGNED_DIRECTORY; 2]),
+        leader: 1,
+        ..Default::default()
+    };
+    rig.publish(&[two.clone().into()]);
+    let unanswered = rig.shard().submit(commit("g", 1, 5));
+    assert!(matches!(unanswered, Submitted::Waiting(_)), "the other replica has not got it");
+    // Leadership begins anew, with a record that may yet be lost.
+    rig.publish(&[two.clone().into()]);
+    let fetched = rig.shard().submit(fetch("g"));
+    assert!(matches!(fetched, Submitted::Waiting(_)), "{fetched:?}");
+    let alone = PartitionChangeRecord { isr: Some(vec![1]), leader: -2, ..two };
+    rig.publish(&[PartitionChangeRecord { replicas: None, directories: None, ..alone }.into()]);
+    assert_eq!(offset(&rig.wait(fetched)), 5);
 }
