@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, TOPIC, append, values};
+use cluster::{Cluster, TOPIC, append, append_batch, values};
 use ottla_controller::Command;
 use ottla_engine::{Ack, Fetch, FetchItem, FetchParams, Fetched, ReadAsk, ReadFrom, Reader, fetch};
 use ottla_replica::{Acks, EpochCheck};
@@ -157,6 +157,34 @@ fn a_follower_behind_the_leaders_start_begins_there() {
         }),
     }
     assert_eq!(replica.low_watermark().unwrap(), 18);
+}
+
+/// The leader deleted records up to the middle of a batch, and a follower comes back that ends just
+/// there, with other batches. It cannot go on in the middle of one.
+#[test]
+fn a_follower_that_ends_where_the_leader_begins_within_a_batch_begins_anew() {
+    let mut cluster = Cluster::start(2, &[]);
+    cluster.create(TOPIC, 1, &[1, 2], 1);
+    insist(&cluster, TOPIC, 0, "kept");
+    cluster.agreed(TOPIC, 0);
+    let former = cluster.leader(TOPIC, 0);
+    let other = 3 - former;
+    cluster.wires.cut(former, other);
+    let replica = cluster.replica(former, TOPIC, 0).unwrap();
+    (0..3).for_each(|_| drop(append(&replica, "lost", Acks::Leader).unwrap()));
+    assert_eq!(replica.log().end_offset(), 4);
+    drop(replica);
+    cluster.kill(former);
+    cluster.wait("the other leads", |c| c.leader(TOPIC, 0) == other && c.isr(TOPIC, 0) == [other]);
+    let replica = cluster.replica(other, TOPIC, 0).unwrap();
+    cluster.wait("it knows", |_| replica.leader_epoch().is_some());
+    append_batch(&replica, &["a", "b", "c", "d", "e", "f"], Acks::Leader).unwrap();
+    assert_eq!(replica.delete_records(4).unwrap(), 4);
+    drop(replica);
+    cluster.wires.mend();
+    cluster.begin(former);
+    let found = cluster.agreed(TOPIC, 0);
+    assert_eq!(found, [(4, "d".to_owned()), (5, "e".to_owned()), (6, "f".to_owned())]);
 }
 
 /// Brokers are killed and cut off while several write; what was acknowledged is there, once the

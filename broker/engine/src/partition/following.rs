@@ -115,7 +115,7 @@ impl Partition {
         let here = self.here.load();
         let log = &here.log;
         let records = of_epochs_up_to(&sent.records, epoch);
-        let info = self.append_records(&here, &records)?;
+        let info = self.append_records(&here, &records, sent.start_offset)?;
         let reached = sent.high_watermark.min(info.end_offset);
         // Never back: what was committed once every leader to come has, unless one was elected
         // uncleanly, and then the cut of our log takes it back.
@@ -143,16 +143,24 @@ impl Partition {
         Ok(Taken { bytes: info.bytes, flush })
     }
 
-    fn append_records(&self, here: &Here, records: &Bytes) -> Result<FollowerInfo, EngineError> {
+    fn append_records(
+        &self,
+        here: &Here,
+        records: &Bytes,
+        leader_start: i64,
+    ) -> Result<FollowerInfo, EngineError> {
         let (log, now) = (&here.log, self.core.clock().wall_ms());
         if records.is_empty() {
             let (end_offset, bytes, batches) = (log.end_offset(), 0, 0);
             return Ok(FollowerInfo { end_offset, bytes, batches, rolled_at: None });
         }
         let info = match log.append_as_follower(records, now) {
-            // The leader's log begins in the middle of a batch, which comes whole.
+            // The leader's log begins in the middle of a batch, which comes whole. What is here instead, if anything, are
+            // other batches, all of which it deleted.
             Err(LogError::UnexpectedOffset { first, expected })
-                if first < expected && log.start_offset() == log.end_offset() =>
+                if first < expected
+                    && (log.start_offset() == log.end_offset()
+                        || log.end_offset() <= leader_start) =>
             {
                 log.truncate_fully_and_start_at(first, now)
                     .and_then(|()| here.dir.get().files().write_recovery_points())

@@ -438,8 +438,19 @@ pub(crate) fn append(
     value: &str,
     acks: Acks,
 ) -> Result<ottla_engine::Appended, EngineError> {
+    append_batch(replica, &[value], acks)
+}
+
+/// Appends records as one batch.
+pub(crate) fn append_batch(
+    replica: &Partition,
+    values: &[&str],
+    acks: Acks,
+) -> Result<ottla_engine::Appended, EngineError> {
     let mut builder = BatchBuilder::new(0);
-    builder.append(wall_ms(), None, Some(value.as_bytes()));
+    for value in values {
+        builder.append(wall_ms(), None, Some(value.as_bytes()));
+    }
     let batch = AppendBatch::split(&builder.build().unwrap().bytes).unwrap();
     replica.append(&[batch], AppendHow::client(acks))
 }
