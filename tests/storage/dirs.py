@@ -150,7 +150,7 @@ def one_fails(_):
         until("the controller knows", lambda: all(
             f"Partition: {p}\tLeader: none" in tool("kafka-topics", "--bootstrap-server", b.bootstrap, "--describe", "--topic", "f").stdout for p in lost))
         create(b, "later", 4)
-        assert len([d for dir in b.dirs for d in dir.glob("later-*")]) == 4, "new partitions are put elsewhere"
+        until("new partitions are put elsewhere", lambda: len([d for dir in b.dirs for d in dir.glob("later-*")]) == 4)
         assert wire.alter_log_dirs(b.port, victim, "f", [next(iter(set(range(6)) - set(lost)))]) == [STORAGE_ERROR]
         b.kill()
         # It is still no directory when the node starts: the others serve.
