@@ -3,6 +3,7 @@
 Kafka's Java producer works all the while. Afterwards every acknowledged record is there exactly once, in order.
 """
 import pathlib
+import platform
 import re
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from network import Network
 
 # A request to a host that is silent is given up after this; the producer's own 30 s would only make the stories longer.
 IMPATIENT = {"request_timeout_ms": 3000, "delivery_timeout_ms": 120000}
-FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+FAKETIME = pathlib.Path(f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
 def others(c, node):

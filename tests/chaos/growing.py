@@ -4,7 +4,7 @@ import re
 import time
 
 import tap
-from broker import tool
+from shell import Shell
 from cluster import BROKER, CONTROLLER, Cluster, all_in_sync
 from load import FAST, Load, create
 
@@ -15,7 +15,7 @@ def status(c, wait=60):
     """Leader, epoch, and the voters with their directories, as soon as a broker knows of a leader."""
     end = time.time() + wait
     while True:
-        p = tool(QUORUM, "--bootstrap-server", c.bootstrap, "describe", "--status", check=False)
+        p = c.sh(QUORUM, "--bootstrap-server", c.bootstrap, "describe", "--status", check=False)
         leader = re.search(r"LeaderId:\s+(\d+)", p.stdout)
         if leader:
             epoch = int(re.search(r"LeaderEpoch:\s+(\d+)", p.stdout)[1])
@@ -45,7 +45,7 @@ def added(c, node):
     """Once it follows as an observer, it is made a voter, with its own configuration file as the tool asks for."""
     end = time.time() + 60
     while True:
-        p = tool(QUORUM, "--command-config", c[node].file, "--bootstrap-server", c.bootstrap, "add-controller", check=False)
+        p = c.sh(QUORUM, "--command-config", c[node].file, "--bootstrap-server", c.bootstrap, "add-controller", check=False)
         if p.returncode == 0 or node in status(c)[2]:
             break
         assert time.time() < end, p.stdout + p.stderr[-800:]
@@ -54,13 +54,13 @@ def added(c, node):
 
 def removed(c, node):
     directory = status(c)[2][node]
-    tool(QUORUM, "--bootstrap-server", c.bootstrap, "remove-controller", "--controller-id", node, "--controller-directory-id", directory)
+    c.sh(QUORUM, "--bootstrap-server", c.bootstrap, "remove-controller", "--controller-id", node, "--controller-directory-id", directory, check=True)
     assert node not in status(c)[2], status(c)
 
 
 def grown(c):
     create(c, "grown", 3)
-    load = Load(c, "grown", 400_000, 8_000)
+    load = Load(c, "grown", 240_000, 8_000)
     load.wait_acked(5_000)
     sizes = [len(status(c)[2])]
     leader_changes(c, load)
@@ -84,11 +84,12 @@ def grown(c):
     for node in (leader, other):
         c[node].stop()
     load.goes_on(2_000)
-    tool("kafka-topics", "--bootstrap-server", c.bootstrap, "--create", "--topic", "after", "--partitions", "3", "--replication-factor", "3")
+    c.sh("kafka-topics", "--bootstrap-server", c.bootstrap, "--create", "--topic", "after", "--partitions", "3", "--replication-factor", "3", check=True)
     load.verified()
-    c.wait_partitions(all_in_sync, "grown", "after")
+    for topic in ("grown", "after"):
+        c.wait_partitions(all_in_sync, topic)
 
 
 def run():
-    with Cluster(config=FAST, roles=[CONTROLLER] * 5 + [BROKER] * 3, standalone=True) as c:
+    with Cluster(config=FAST, roles=[CONTROLLER] * 5 + [BROKER] * 3, standalone=True) as c, Shell() as c.sh:
         tap.run("quorum/grown", grown, c)

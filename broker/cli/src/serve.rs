@@ -23,6 +23,11 @@ Without FILE: one node on this machine alone, Kafka on 127.0.0.1:9092, HTTP on 1
 data in ./ottla-data, which is formatted when it is empty.
 ";
 
+/// openraft warns of each heartbeat and each try that comes to nothing, twenty a second while a host is away. The quorum
+/// tells of it once.
+const QUIET_OPENRAFT: &str = "info,openraft=warn,openraft::core::heartbeat=error,openraft::core::raft_core=error,\
+                              openraft::replication=error,openraft::engine=error";
+
 /// The environment and the files of the machine.
 struct Machine;
 
@@ -125,7 +130,7 @@ fn read(arguments: &Arguments) -> Result<Parsed, String> {
 /// Log lines go to standard error; `RUST_LOG` says which.
 fn init_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(QUIET_OPENRAFT));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

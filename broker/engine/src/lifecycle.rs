@@ -209,7 +209,15 @@ impl Life {
                 Ok(())
             }
             Ok(Reply::RegisterBroker(answer)) => {
-                Err(format!("the controller answers {}", answer.error_code))
+                let code = answer.error_code;
+                let id = self.registration.broker_id;
+                Err(match code {
+                    ErrorCode::DUPLICATE_BROKER_REGISTRATION => format!(
+                        "the controller answers {code}: another broker with node.id {id} is alive. \
+                         Stop that one, or give this one a node.id of its own"
+                    ),
+                    _ => format!("the controller answers {code}"),
+                })
             }
             Ok(other) => Err(format!("the controller answers {other:?}")),
             Err(error) => Err(format!("no controller answers, {error}")),

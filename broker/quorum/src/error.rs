@@ -119,8 +119,8 @@ fn rescue(dir: &Path) -> String {
     let aside = dir.parent().unwrap_or(dir).with_extension("damaged");
     let (dir, aside) = (dir.display(), aside.display());
     format!(
-        "Nothing was cut off. Restore {dir} from a backup; or, where most of the other controllers are up, have this one \
-         catch up from them: mv {dir} {aside} && mkdir {dir} && cp {aside}/quorum-state {dir}/"
+        "Nothing was cut off. Where most of the other controllers are up, have this one catch up from them: mv {dir} {aside} \
+         && mkdir {dir} && cp {aside}/quorum-state {dir}/ ; where this is the only one, restore {dir} from a backup"
     )
 }
 

@@ -4,7 +4,7 @@
 //! The addresses in the log are as old as the last change of the members. One that moved says so itself, and is found
 //! where it said last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,9 @@ use crate::voter::{Member, NodeKey};
 
 /// Most other nodes that are remembered.
 const MAX_KNOWN: usize = 1024;
+
+/// Most characters of a foreign cluster's id that are kept.
+const MAX_STRANGE: usize = 64;
 
 /// The key that stands for whoever is at an address.
 pub(crate) const ANYONE: NodeKey = NodeKey::new(-1, Uuid::ZERO);
@@ -60,6 +63,10 @@ struct Known {
     /// What was refused last, so that it is told once.
     refused: BTreeMap<NodeKey, Refusal>,
     processes: BTreeMap<NodeKey, Processes>,
+    /// Which could not be reached last, so that it is told once.
+    unreached: BTreeSet<NodeKey>,
+    /// Nodes of other clusters that asked here, and the beginnings of their clusters' ids.
+    strangers: BTreeMap<NodeKey, String>,
 }
 
 /// The other members, and the way to them.
@@ -136,6 +143,34 @@ impl Peers {
         true
     }
 
+    /// Whether a node of another cluster is new here. It asks many times a second, and a person is told once.
+    pub(crate) fn is_new_stranger(&self, key: NodeKey, cluster: &str) -> bool {
+        let mut known = self.known.lock();
+        if known.strangers.len() >= MAX_KNOWN && !known.strangers.contains_key(&key) {
+            return false;
+        }
+        let cluster: String = cluster.chars().take(MAX_STRANGE).collect();
+        known.strangers.insert(key, cluster.clone()) != Some(cluster)
+    }
+
+    /// Tells a person that a member cannot be reached, and that it can be again; each once.
+    fn tell_reached(&self, to: NodeKey, failure: Option<&TransportError>) {
+        let mut known = self.known.lock();
+        match failure {
+            Some(_) if to == ANYONE || known.unreached.len() >= MAX_KNOWN => {}
+            Some(failure) => {
+                if known.unreached.insert(to) {
+                    tracing::warn!("node {} of the metadata quorum: {failure}", to.id);
+                }
+            }
+            None => {
+                if known.unreached.remove(&to) {
+                    tracing::info!("node {} of the metadata quorum answers again", to.id);
+                }
+            }
+        }
+    }
+
     /// Asks a member for something.
     pub(crate) async fn ask<B: Message, A: Message>(
         &self,
@@ -155,6 +190,7 @@ impl Peers {
         let nonsense = |e: RpcError| Failure::Nonsense(e.to_string());
         let request = rpc::request(head, kind, body).map_err(nonsense)?;
         let answer = self.exchange(to, logged, request, patience).await;
+        self.tell_reached(to, answer.as_ref().err());
         let (head, body) =
             rpc::read_answer(answer.map_err(Failure::Transport)?).map_err(nonsense)?;
         match body {
@@ -235,6 +271,30 @@ mod tests {
         ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
             Box::pin(async { Err(TransportError::Unreachable("nowhere".into())) })
         }
+    }
+
+    #[test]
+    fn a_stranger_is_new_until_it_is_known_and_again_from_another_cluster() {
+        let (me, other) = (NodeKey::new(1, Uuid::ZERO), NodeKey::new(2, Uuid::ZERO));
+        let peers = Peers::new(Arc::new(Nowhere), me, Uuid::ZERO, "c".into());
+        let mut heard = |cluster: &str| peers.is_new_stranger(other, cluster);
+        assert_eq!(["d", "d", "e", "e"].map(&mut heard), [true, false, true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_member_out_of_reach_is_noted_until_it_answers() {
+        let (me, other) = (NodeKey::new(1, Uuid::ZERO), NodeKey::new(2, Uuid::ZERO));
+        let peers = Peers::new(Arc::new(Nowhere), me, Uuid::ZERO, "c".into());
+        let body = rpc::HelloBody::default();
+        for _ in 0..2 {
+            let asked: Result<rpc::HelloAnswer, _> = peers
+                .ask((other, &Member::default()), Kind::Hello, &body, Duration::from_secs(1))
+                .await;
+            assert!(matches!(asked, Err(Failure::Transport(_))));
+            assert_eq!(peers.known.lock().unreached.len(), 1);
+        }
+        peers.tell_reached(other, None);
+        assert!(peers.known.lock().unreached.is_empty());
     }
 
     #[test]

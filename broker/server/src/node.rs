@@ -201,8 +201,15 @@ impl Node {
         });
         // The other controllers must reach this one before there can be a leader.
         held.serve_controllers(&net, &context)?;
-        let image = control.block_on(publishing::first_image(&*quorum, timeout))?;
-        let ended = part.ended;
+        let mut ended = part.ended;
+        let image = control.block_on(async {
+            tokio::select! {
+                biased;
+                // Nobody leads a node whose quorum has ended, and that is not what a person must mend.
+                why = &mut ended => Err(StartError::NotRegistered(why)),
+                image = publishing::first_image(&*quorum, timeout) => image,
+            }
+        })?;
         // Until here, the end of the quorum is the end of the start, which tells of it.
         // A node without its quorum would go on with metadata that nobody can change, and look well.
         let guard = control.spawn(async move {

@@ -209,9 +209,9 @@ impl Follower {
                 self.led_by_nobody();
                 self.whom = None;
             }
-            PullError::ForeignCluster(id) => {
+            PullError::ForeignCluster(_) => {
                 return Err(QuorumError::Contradiction(format!(
-                    "this node's directories belong to cluster {}, and the controllers to cluster {id}. Mend \
+                    "this node's directories belong to cluster {}, and the controllers to another one. Mend \
                      controller.quorum.bootstrap.servers (or controller.quorum.voters), or format empty directories with \
                      the cluster id of the controllers",
                     self.options.cluster_id

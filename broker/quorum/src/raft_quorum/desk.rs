@@ -103,11 +103,14 @@ impl Desk {
         let cluster = self.peers.cluster_id();
         if head.cluster_id != cluster {
             let theirs = &head.cluster_id;
-            tracing::warn!(
-                "node {} of cluster {theirs} took this node for one of its quorum; this is cluster {cluster}. Mend \
-                 controller.quorum.voters or controller.quorum.bootstrap.servers there",
-                from.id
-            );
+            if self.peers.is_new_stranger(from, theirs) {
+                tracing::warn!(
+                    "node {} of cluster {theirs} took this node for one of its quorum; this is cluster {cluster}. One of the \
+                     two is in the wrong place: mend its controller.quorum.voters or controller.quorum.bootstrap.servers, or \
+                     format its directories with the cluster id of the others",
+                    from.id
+                );
+            }
             let text = format!("this is cluster {cluster}, and it belongs to {theirs}");
             return Err(No(Refusal::ForeignCluster, text));
         }
