@@ -43,7 +43,7 @@ def led_by_others(c, topic, node, wait=60):
 
 
 def unplugged(c, network, topic, victim):
-    load = Load(c, topic, 120_000, 8_000, **IMPATIENT)
+    load = Load(c, topic, 80_000, 8_000, **IMPATIENT)
     load.wait_acked(10_000)
     network.unplug(victim)
     try:
@@ -73,7 +73,7 @@ def controller_unplugged(c, network):
 def two_cut(c, network):
     """Two hosts do not hear each other, and the third one hears both."""
     a, b = sorted(create(c, "cut", 3)["cut", 0][1])[:2]
-    load = Load(c, "cut", 120_000, 8_000, **IMPATIENT)
+    load = Load(c, "cut", 80_000, 8_000, **IMPATIENT)
     load.wait_acked(10_000)
     network.cut(a, b)
     try:
@@ -89,7 +89,7 @@ def two_cut(c, network):
 def controller_sleeps(c):
     """SIGSTOP of the active controller: another one takes over, and the one that wakes up changes nothing."""
     create(c, "asleep", 3)
-    load = Load(c, "asleep", 120_000, 8_000, **IMPATIENT)
+    load = Load(c, "asleep", 80_000, 8_000, **IMPATIENT)
     load.wait_acked(10_000)
     victim = quorum_leader(c)
     c[victim].process.send_signal(signal.SIGSTOP)
