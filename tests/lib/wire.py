@@ -5,10 +5,10 @@ import struct
 from wirebytes import array, batch, blob, i16, i32, i64, record, string
 
 
-def ask(port, key, version, body, flexible=False):
+def ask(port, key, version, body, flexible=False, timeout=30):
     """The bytes of the response behind its header."""
     request = i16(key) + i16(version) + i32(7) + string("by-hand") + (b"\0" if flexible else b"") + body
-    with socket.create_connection(("127.0.0.1", port), 30) as s:
+    with socket.create_connection(("127.0.0.1", port), timeout) as s:
         s.sendall(i32(len(request)) + request)
         data = b""
         while len(data) < 4 or len(data) < 4 + struct.unpack(">i", data[:4])[0]:
@@ -27,9 +27,78 @@ def alter_log_dirs(port, dir, topic, partitions):
     return [struct.unpack_from(">h", out, at + 6 * i + 4)[0] for i in range(len(partitions))]
 
 
-def produce(port, topic, partition, value):
+def produce(port, topic, partition, value, timeout=30):
     """Produce with acks=all: the error code."""
     records = batch([record(None, value)])
     body = string(None) + i16(-1) + i32(10_000) + array([string(topic) + array([i32(partition) + blob(records)])])
-    out = ask(port, 0, 3, body)
+    out = ask(port, 0, 3, body, timeout=timeout)
     return struct.unpack_from(">h", out, 4 + 2 + len(topic) + 4 + 4)[0]
+
+
+class Reader:
+    """Reads a response from its beginning to its end."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, form):
+        size = struct.calcsize(form)
+        self.at += size
+        return struct.unpack_from(form, self.data, self.at - size)[0]
+
+    def string(self):
+        n = self.take(">h")
+        self.at += max(n, 0)
+        return None if n < 0 else self.data[self.at - n:self.at].decode()
+
+    def uvarint(self):
+        value = shift = 0
+        while True:
+            byte = self.take(">B")
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    def array(self, item):
+        return [item() for _ in range(self.take(">i"))]
+
+
+def metadata(port, topic):
+    """Metadata: each partition of the topic to its leader, replicas and in-sync replicas."""
+    r = Reader(ask(port, 3, 1, array([string(topic)])))
+    r.array(lambda: (r.take(">i"), r.string(), r.take(">i"), r.string()))
+    r.take(">i")
+    found = {}
+
+    def partition():
+        r.take(">h")
+        index, leader = r.take(">i"), r.take(">i")
+        found[index] = (leader, r.array(lambda: r.take(">i")), r.array(lambda: r.take(">i")))
+
+    def one():
+        r.take(">h"), r.string(), r.take(">b")
+        r.array(partition)
+
+    r.array(one)
+    return found
+
+
+def active_controller(port):
+    """DescribeQuorum: the id of the quorum's leader, -1 for none."""
+    name = b"__cluster_metadata"
+    body = bytes([2, len(name) + 1]) + name + b"\x02" + i32(0) + b"\0\0\0"
+    r = Reader(ask(port, 55, 0, body, flexible=True))
+    r.take(">h"), r.uvarint()
+    length = r.uvarint() - 1
+    r.at += length
+    r.uvarint(), r.take(">i"), r.take(">h")
+    return r.take(">i")
+
+
+def create_topic(port, topic, partitions, replicas, timeout_ms=30_000):
+    """CreateTopics: the error code."""
+    body = array([string(topic) + i32(partitions) + i16(replicas) + array([]) + array([])]) + i32(timeout_ms) + b"\0"
+    r = Reader(ask(port, 19, 4, body, timeout=timeout_ms / 1000 + 5))
+    r.take(">i"), r.take(">i"), r.string()
+    return r.take(">h")

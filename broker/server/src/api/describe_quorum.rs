@@ -2,7 +2,7 @@
 
 use ottla_metadata::features;
 use ottla_quorum::{Description, Replica};
-use ottla_wire::ErrorCode;
+use ottla_wire::{ErrorCode, Uuid};
 use ottla_wire::api::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, DescribeQuorumResponsePartitionData,
     DescribeQuorumResponseTopicData, Listener, Node, ReplicaState,
@@ -15,15 +15,31 @@ use crate::call::Call;
 /// The topic whose partition 0 is the metadata log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
+/// The first version that says where the voters listen, and which directories are theirs.
+const WITH_NODES: i16 = 2;
+
 /// Answers DescribeQuorum. Only the leader knows how far the others are.
 pub fn handle(call: Call, request: DescribeQuorumRequest) -> Answer<DescribeQuorumResponse> {
     Answer::later(async move {
-        match elsewhere(&call, &request).await {
+        let mut answer = match elsewhere(&call, &request).await {
             Some(Ok(answer)) => answer,
             // Nobody leads, or nobody can be asked: what this node knows is better than nothing.
             Some(Err(_)) | None => own(&call, request),
+        };
+        if call.version < WITH_NODES {
+            shorten(&mut answer);
         }
+        answer
     })
+}
+
+/// Takes out what versions before [`WITH_NODES`] cannot say. The leader was asked in its newest version.
+fn shorten(answer: &mut DescribeQuorumResponse) {
+    answer.nodes.clear();
+    for partition in answer.topics.iter_mut().flat_map(|t| &mut t.partitions) {
+        let replicas = partition.current_voters.iter_mut().chain(&mut partition.observers);
+        replicas.for_each(|replica| replica.replica_directory_id = Uuid::ZERO);
+    }
 }
 
 fn own(call: &Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
@@ -49,7 +65,7 @@ fn own(call: &Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
         };
         request.topics.into_iter().map(topic).collect()
     };
-    let nodes = if call.version >= 2 { nodes(&quorum) } else { Vec::new() };
+    let nodes = nodes(&quorum);
     DescribeQuorumResponse { topics, nodes, error_message: None, ..Default::default() }
 }
 
@@ -100,4 +116,34 @@ fn nodes(quorum: &Description) -> Vec<Node> {
         listeners: r.member.endpoints.iter().map(listener).collect(),
     };
     quorum.voters.iter().map(node).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_wire::{Encoder, Message};
+
+    #[test]
+    fn a_newest_answer_is_told_in_older_versions() {
+        let replica = ReplicaState { replica_directory_id: Uuid::ONE, ..Default::default() };
+        let partition = DescribeQuorumResponsePartitionData {
+            current_voters: vec![replica.clone()],
+            observers: vec![replica],
+            ..Default::default()
+        };
+        let topic =
+            DescribeQuorumResponseTopicData { partitions: vec![partition], ..Default::default() };
+        let node = Node { node_id: 1, ..Default::default() };
+        let newest = DescribeQuorumResponse {
+            topics: vec![topic],
+            nodes: vec![node],
+            ..Default::default()
+        };
+        for version in 0..WITH_NODES {
+            let mut answer = newest.clone();
+            assert!(answer.encode(&mut Encoder::new(), version).is_err());
+            shorten(&mut answer);
+            assert!(answer.encode(&mut Encoder::new(), version).is_ok());
+        }
+    }
 }

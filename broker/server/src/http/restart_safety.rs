@@ -1,15 +1,24 @@
 //! `GET /api/v1/nodes/{id}/restart-safety`: whether a node may be restarted now, and if not, why.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use ottla_controller::Settings;
 use ottla_controller::restart::{QuorumView, Reason, Verdict, VoterView, restart_safety};
 use ottla_quorum::Description;
+use ottla_wire::api::describe_quorum::{
+    DescribeQuorumRequest, DescribeQuorumRequestPartitionData, DescribeQuorumRequestTopicData,
+    DescribeQuorumResponse,
+};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::peers::metadata::TOPIC as METADATA_TOPIC;
+
+/// How long the quorum's leader may take to say how far the voters are.
+const LEADER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -42,7 +51,7 @@ pub(super) async fn get(
     Path(node): Path<i32>,
 ) -> Json<Answer> {
     let (image, config) = (context.image(), context.config());
-    let quorum = view(&context.quorum.describe());
+    let quorum = quorum(&context).await;
     let cluster = context.cluster_id.clone();
     // Many partitions take a while, and this thread is the quorum's too.
     let judged = tokio::task::spawn_blocking(move || {
@@ -72,6 +81,45 @@ fn told(reason: &Reason) -> Told {
     }
 }
 
+/// The quorum as its leader knows it; as this node does, where the leader cannot be asked.
+async fn quorum(context: &Context) -> QuorumView {
+    let own = view(&context.quorum.describe());
+    if own.leader.is_none_or(|leader| leader == context.node_id) {
+        return own;
+    }
+    let partitions = vec![DescribeQuorumRequestPartitionData { partition_index: 0 }];
+    let topic_name = METADATA_TOPIC.to_owned();
+    let topics = vec![DescribeQuorumRequestTopicData { topic_name, partitions }];
+    let request = DescribeQuorumRequest { topics };
+    let asked = context.controllers.forward(&request, &[]);
+    match tokio::time::timeout(LEADER_PATIENCE, asked).await {
+        Ok(Ok(told)) => told_view(&told).unwrap_or(own),
+        Ok(Err(_)) | Err(_) => own,
+    }
+}
+
+/// What a leader told. Its own time stands with its own replica: clocks need not agree.
+fn told_view(told: &DescribeQuorumResponse) -> Option<QuorumView> {
+    let quorum = told.topics.first()?.partitions.first()?;
+    if quorum.error_code.is_error() || quorum.leader_id < 0 {
+        return None;
+    }
+    let leader = quorum.current_voters.iter().find(|v| v.replica_id == quorum.leader_id);
+    let now = leader.map(|leader| leader.last_fetch_timestamp);
+    let voters = quorum.current_voters.iter().map(|v| VoterView {
+        id: v.replica_id,
+        end_offset: Some(v.log_end_offset).filter(|end| *end >= 0),
+        heard_ms_ago: now
+            .filter(|_| v.last_fetch_timestamp >= 0)
+            .map(|now| u64::try_from(now.saturating_sub(v.last_fetch_timestamp)).unwrap_or(0)),
+    });
+    Some(QuorumView {
+        leader: Some(quorum.leader_id),
+        high_watermark: quorum.high_watermark,
+        voters: voters.collect(),
+    })
+}
+
 /// The quorum as this node knows it. How far the others are is known to the leader alone.
 fn view(quorum: &Description) -> QuorumView {
     let leader = quorum.leadership.leader;
@@ -91,6 +139,46 @@ fn view(quorum: &Description) -> QuorumView {
 mod tests {
     use super::*;
     use ottla_controller::restart::Named;
+
+    #[test]
+    fn what_a_leader_tells() {
+        use ottla_wire::ErrorCode;
+        use ottla_wire::api::describe_quorum::{
+            DescribeQuorumResponsePartitionData, DescribeQuorumResponseTopicData, ReplicaState,
+        };
+        let replica = |replica_id, log_end_offset, last_fetch_timestamp| ReplicaState {
+            replica_id,
+            log_end_offset,
+            last_fetch_timestamp,
+            ..Default::default()
+        };
+        let told = |error_code| DescribeQuorumResponse {
+            topics: vec![DescribeQuorumResponseTopicData {
+                partitions: vec![DescribeQuorumResponsePartitionData {
+                    error_code,
+                    leader_id: 2,
+                    high_watermark: 70,
+                    current_voters: vec![
+                        replica(1, 69, 4_990),
+                        replica(2, 71, 5_000),
+                        replica(3, -1, -1),
+                    ],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let view = |id, end_offset, heard_ms_ago| VoterView { id, end_offset, heard_ms_ago };
+        let expected = QuorumView {
+            leader: Some(2),
+            high_watermark: 70,
+            voters: vec![view(1, Some(69), Some(10)), view(2, Some(71), Some(0)), view(3, None, None)],
+        };
+        assert_eq!(told_view(&told(ErrorCode::NONE)), Some(expected));
+        assert_eq!(told_view(&told(ErrorCode::NOT_LEADER_OR_FOLLOWER)), None);
+        assert_eq!(told_view(&DescribeQuorumResponse::default()), None);
+    }
 
     #[test]
     fn verdicts_as_json() {
