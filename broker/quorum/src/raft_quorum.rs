@@ -7,6 +7,7 @@ mod members;
 mod moves;
 mod serve;
 mod standing;
+mod succeed;
 #[cfg(test)]
 mod tests;
 mod watch_leader;

@@ -71,6 +71,7 @@ impl Connection {
     fn answer(&self, frame: Bytes) -> Outcome {
         let size = frame.len();
         if self.session.kind == Listener::Controller && members::is_exchange(&frame) {
+            self.session.heard.note_member();
             return members::receive(&self.context, frame);
         }
         let mut decoder = Decoder::new(frame);

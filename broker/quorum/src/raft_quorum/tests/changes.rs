@@ -214,6 +214,30 @@ async fn a_member_that_moved_tells_the_others_where_it_is() {
     cluster.until(leader, "the log has the new address", known).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_process_is_gone_is_succeeded_at_once() {
+    let cluster = Cluster::start(&[1, 2, 3]).await;
+    level(&cluster).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    let (leader, epoch) = cluster.leader().await;
+    let others: Vec<i32> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    for id in &others {
+        // Nobody is elected because time went by.
+        cluster.nodes[id].raft.runtime_config().elect(false);
+        let follows = |node: &RaftQuorum| node.leadership().borrow().leader == Some(key(leader));
+        cluster.until(*id, "it follows", follows).await;
+    }
+    let gone = *cluster.nodes[&others[0]].leadership().borrow();
+    // What an earlier leader was is no reason to stand.
+    cluster.nodes[&others[0]].succeed(Leadership { epoch: epoch - 1, ..gone }).await;
+    cluster.cut(leader);
+    tokio::join!(cluster.nodes[&others[0]].succeed(gone), cluster.nodes[&others[1]].succeed(gone));
+    let (next, newer) = cluster.leader().await;
+    assert!(others.contains(&next) && newer == epoch + 1, "{next} in epoch {newer}");
+    cluster.write(1).await;
+}
+
 /// It says so once, and then the leader has to keep it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_moved_during_another_change_is_written_after_it() {
