@@ -7,9 +7,11 @@ use crate::pull::MAX_PULL_BYTES;
 /// How long a node waits for the others, and how much it asks for at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// `controller.quorum.request.timeout.ms`: how long an answer may take, beyond the time for which the question
-    /// allows the other to keep it open.
+    /// `controller.quorum.request.timeout.ms`: how long an answer may take.
     pub answer_within: Duration,
+    /// `controller.quorum.fetch.timeout.ms`: how long a controller may be silent to a node that pulls before that one
+    /// asks another.
+    pub fetch_within: Duration,
     /// `controller.quorum.retry.backoff.ms`: the pause before a question that failed is asked again. It doubles with
     /// each failure, up to [`Pace::LONGEST_PAUSE`].
     pub first_pause: Duration,
@@ -38,6 +40,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             answer_within: Duration::from_secs(2),
+            fetch_within: Duration::from_secs(2),
             first_pause: Duration::from_millis(20),
             pull_bytes: MAX_PULL_BYTES,
             piece_bytes: MAX_PULL_BYTES,

@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_stranger_is_new_until_it_is_known_and_again_from_another_cluster() {
         let (me, other) = (NodeKey::new(1, Uuid::ZERO), NodeKey::new(2, Uuid::ZERO));
-        let peers = Peers::new(Arc::new(Nowhere), me, Uuid::ZERO, "c".into());
+        let peers = Peers::new(Arc::new(Nowhere), me, Uuid::ZERO, "c".into(), Pace::default());
         let mut heard = |cluster: &str| peers.is_new_stranger(other, cluster);
         assert_eq!(["d", "d", "e", "e"].map(&mut heard), [true, false, true, false]);
     }
@@ -284,7 +284,7 @@ mod tests {
     #[tokio::test]
     async fn a_member_out_of_reach_is_noted_until_it_answers() {
         let (me, other) = (NodeKey::new(1, Uuid::ZERO), NodeKey::new(2, Uuid::ZERO));
-        let peers = Peers::new(Arc::new(Nowhere), me, Uuid::ZERO, "c".into());
+        let peers = Peers::new(Arc::new(Nowhere), me, Uuid::ZERO, "c".into(), Pace::default());
         let body = rpc::HelloBody::default();
         for _ in 0..2 {
             let asked: Result<rpc::HelloAnswer, _> = peers

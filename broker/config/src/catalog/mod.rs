@@ -60,8 +60,6 @@ pub(crate) mod why {
     pub(crate) const STARTUP: &str = "the start has no step that waits without an end";
     pub(crate) const COUNT: &str = "requests are bounded by their bytes, over all connections and \
                                     for each of them";
-    pub(crate) const PUSHED: &str = "the leader sends its members what is new; how long it may be \
-                                     silent is controller.quorum.election.timeout.ms";
     pub(crate) const CHANCE: &str = "each member waits a time of its own, by chance, between two \
                                      elections";
     pub(crate) const GATHERED: &str = "records are written at once, and those that come meanwhile \

@@ -25,9 +25,9 @@ keys! {
     /// How long a voter waits before it calls an election.
     CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS: i32 = "controller.quorum.election.timeout.ms",
         .default("1000").min(0).high();
-    /// How long a member hears nothing of the leader before it looks for another.
+    /// How long a controller may be silent to a broker that pulls the metadata before that one asks another.
     CONTROLLER_QUORUM_FETCH_TIMEOUT_MS: i32 = "controller.quorum.fetch.timeout.ms",
-        .default("2000").min(0).high().no_effect(why::PUSHED);
+        .default("2000").min(0).high();
     /// Longest pause between two elections that found no leader.
     CONTROLLER_QUORUM_ELECTION_BACKOFF_MAX_MS: i32 = "controller.quorum.election.backoff.max.ms",
         .default("1000").min(0).high().no_effect(why::CHANCE);

@@ -26,6 +26,9 @@ use crate::voter::NodeKey;
 /// How long a leader may keep a question open while nothing is committed.
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
+/// How much longer than that an answer may take at least.
+const LEAST_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How long a piece of a snapshot may take at least.
 const PIECE: Duration = Duration::from_secs(10);
 
@@ -248,8 +251,8 @@ impl Follower {
         let puller = self.puller.clone();
         let signals = self.signals.clone();
         let mut unsaved = signals.unsaved_since.subscribe();
-        let fetch =
-            tokio::time::timeout(MAX_WAIT + self.options.pace.answer_within, puller.fetch(ask));
+        let limit = self.options.pace.fetch_within.max(MAX_WAIT + LEAST_PATIENCE);
+        let fetch = tokio::time::timeout(limit, puller.fetch(ask));
         tokio::pin!(fetch);
         loop {
             let flush_at = self.unflushed.map(|since| since + FLUSH);

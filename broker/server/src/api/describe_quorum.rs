@@ -2,11 +2,11 @@
 
 use ottla_metadata::features;
 use ottla_quorum::{Description, Replica};
-use ottla_wire::{ErrorCode, Uuid};
 use ottla_wire::api::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, DescribeQuorumResponsePartitionData,
     DescribeQuorumResponseTopicData, Listener, Node, ReplicaState,
 };
+use ottla_wire::{ErrorCode, Uuid};
 
 use crate::answer::Answer;
 use crate::api::voters::elsewhere;
@@ -134,11 +134,8 @@ mod tests {
         let topic =
             DescribeQuorumResponseTopicData { partitions: vec![partition], ..Default::default() };
         let node = Node { node_id: 1, ..Default::default() };
-        let newest = DescribeQuorumResponse {
-            topics: vec![topic],
-            nodes: vec![node],
-            ..Default::default()
-        };
+        let newest =
+            DescribeQuorumResponse { topics: vec![topic], nodes: vec![node], ..Default::default() };
         for version in 0..WITH_NODES {
             let mut answer = newest.clone();
             assert!(answer.encode(&mut Encoder::new(), version).is_err());

@@ -173,7 +173,11 @@ mod tests {
         let expected = QuorumView {
             leader: Some(2),
             high_watermark: 70,
-            voters: vec![view(1, Some(69), Some(10)), view(2, Some(71), Some(0)), view(3, None, None)],
+            voters: vec![
+                view(1, Some(69), Some(10)),
+                view(2, Some(71), Some(0)),
+                view(3, None, None),
+            ],
         };
         assert_eq!(told_view(&told(ErrorCode::NONE)), Some(expected));
         assert_eq!(told_view(&told(ErrorCode::NOT_LEADER_OR_FOLLOWER)), None);

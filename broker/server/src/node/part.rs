@@ -42,7 +42,7 @@ pub(super) async fn take(
         return Ok(Part { quorum: raft.clone(), raft: Some(raft), ended });
     }
     // An answer may be kept open for a while before it is late.
-    let patience = options.pace.answer_within + metadata::KEPT_OPEN;
+    let patience = options.pace.fetch_within + metadata::KEPT_OPEN;
     let client_id = format!("broker-{}-metadata", config.node_id());
     let links = Links::new(Ways::new(config, client_id, patience));
     let puller = metadata::Controllers::new(links, Arc::clone(config));
@@ -73,6 +73,7 @@ fn pace(config: &BrokerConfig) -> Pace {
     let bytes = |key| u32::try_from(config.get(key)).unwrap_or(1);
     Pace {
         answer_within: settings::ms(config.get(keys::CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS)),
+        fetch_within: settings::ms(config.get(keys::CONTROLLER_QUORUM_FETCH_TIMEOUT_MS)),
         first_pause: settings::ms(config.get(keys::CONTROLLER_QUORUM_RETRY_BACKOFF_MS)),
         pull_bytes: bytes(keys::CONTROLLER_QUORUM_FETCH_MAX_BYTES),
         piece_bytes: bytes(keys::CONTROLLER_QUORUM_FETCH_SNAPSHOT_MAX_BYTES),

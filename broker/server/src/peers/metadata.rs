@@ -21,6 +21,7 @@ use ottla_wire::api::fetch_snapshot::{
     FetchSnapshotRequestTopicSnapshot,
 };
 use ottla_wire::{ErrorCode, Records, Uuid};
+use parking_lot::Mutex;
 
 use super::{Links, address};
 
@@ -39,11 +40,13 @@ pub(crate) struct Controllers {
     config: Arc<BrokerConfig>,
     /// Which of the addresses in the configuration is asked next.
     next: AtomicUsize,
+    /// Who was asked and has not answered: not the first to be asked again.
+    unanswered: Mutex<Option<String>>,
 }
 
 impl Controllers {
     pub(crate) fn new(links: Arc<Links>, config: Arc<BrokerConfig>) -> Arc<Self> {
-        Arc::new(Self { links, config, next: AtomicUsize::new(0) })
+        Arc::new(Self { links, config, next: AtomicUsize::new(0), unanswered: Mutex::default() })
     }
 
     /// Where to ask: the leader, else the next of the addresses in the configuration.
@@ -54,21 +57,28 @@ impl Controllers {
         });
         known.or_else(|| {
             let voters = self.config.voters().iter().map(|v| &v.address);
-            let all: Vec<_> = voters.chain(self.config.bootstrap_controllers()).collect();
-            let at = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(all.len())?;
-            all.get(at).map(|a| address::text(&a.host, a.port))
+            let all: Vec<_> = voters
+                .chain(self.config.bootstrap_controllers())
+                .map(|a| address::text(&a.host, a.port))
+                .collect();
+            let silent = self.unanswered.lock();
+            let from = self.next.fetch_add(1, Ordering::Relaxed);
+            another(&all, from, silent.as_deref()).cloned()
         })
     }
 
     async fn connect(&self, leader: Option<&LeaderHint>) -> Result<Arc<Connection>, PullError> {
         let nowhere = || PullError::Unreachable("no address of a controller is known".to_owned());
         let address = self.whom(leader).ok_or_else(nowhere)?;
+        *self.unanswered.lock() = Some(address.clone());
         self.links.get(&address).await.map_err(unreachable)
     }
 
     async fn pull(&self, ask: PullAsk) -> Result<Pulled, PullError> {
         let connection = self.connect(ask.whom.as_ref()).await?;
+        // Whoever asks may give up here.
         let response = connection.send(&fetch_request(&ask)).await.map_err(unreachable)?;
+        *self.unanswered.lock() = None;
         pulled(response)
     }
 
@@ -104,6 +114,13 @@ impl Puller for Controllers {
     fn snapshot(&self, ask: SnapshotAsk) -> BoxFuture<'_, Result<SnapshotChunk, PullError>> {
         Box::pin(self.piece(ask))
     }
+}
+
+/// The address at this place, counted round and round; the one behind it, if that one is silent.
+fn another<'a>(all: &'a [String], from: usize, silent: Option<&str>) -> Option<&'a String> {
+    let at = from.checked_rem(all.len())?;
+    let turned = all.iter().cycle().skip(at).take(all.len());
+    turned.clone().find(|a| Some(a.as_str()) != silent).or_else(|| all.get(at))
 }
 
 fn fetch_request(ask: &PullAsk) -> FetchRequest {
@@ -209,4 +226,21 @@ fn unreachable(error: ClientError) -> PullError {
 
 fn nonsense(what: &str) -> PullError {
     PullError::Failed(format!("the controller's answer makes no sense: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_silent_is_not_asked_again_at_once() {
+        let all = ["a:1", "b:1", "c:1"].map(str::to_owned);
+        let asked = |from, silent| another(&all, from, silent).map(String::as_str);
+        assert_eq!(asked(4, None), Some("b:1"));
+        assert_eq!(asked(1, Some("b:1")), Some("c:1"));
+        assert_eq!(asked(2, Some("c:1")), Some("a:1"));
+        assert_eq!(asked(2, Some("elsewhere:1")), Some("c:1"));
+        assert_eq!(another(&all[..1], 5, Some("a:1")).map(String::as_str), Some("a:1"));
+        assert_eq!(another(&[], 5, None), None);
+    }
 }
