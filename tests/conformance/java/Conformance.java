@@ -513,6 +513,11 @@ public class Conformance {
         admin.deleteConsumerGroups(List.of(g)).all().get();
         check(admin.listGroups().all().get().stream().noneMatch(x -> x.groupId().equals(g)), "deleted");
         fails(GroupIdNotFoundException.class, () -> admin.deleteConsumerGroups(List.of(g)).all().get());
+        // The empty name is one, for offsets of old clients.
+        admin.alterConsumerGroupOffsets("", Map.of(new TopicPartition(t, 0), new OffsetAndMetadata(2))).all().get();
+        equal(admin.describeClassicGroups(List.of("")).all().get().get("").state(), ClassicGroupState.EMPTY, "the empty name");
+        admin.deleteConsumerGroups(List.of("")).all().get();
+        check(admin.listGroups().all().get().stream().noneMatch(x -> x.groupId().isEmpty()), "deleted, too");
     }
 
     // ---- admin ---------------------------------------------------------------------------------
@@ -607,6 +612,12 @@ public class Conformance {
             ConfigResource no = new ConfigResource(ConfigResource.Type.TOPIC, "conf-no-such");
             return admin.describeConfigs(List.of(no)).all().get();
         });
+        check(fails(InvalidTopicException.class, () -> admin.describeConfigs(List.of(new ConfigResource(ConfigResource.Type.TOPIC, "a/b"))).all().get())
+            .getMessage().contains("contains one or more characters"), "why it is refused");
+        check(fails(InvalidRequestException.class, () -> admin.describeConfigs(List.of(new ConfigResource(ConfigResource.Type.GROUP, ""))).all().get())
+            .getMessage().contains("Group name must not be empty"), "why it is refused");
+        check(fails(InvalidRequestException.class, () -> admin.describeConfigs(List.of(new ConfigResource(ConfigResource.Type.CLIENT_METRICS, ""))).all().get())
+            .getMessage().contains("subscription name must not be empty"), "why it is refused");
     }
 
     @Story static void brokerConfigsDynamic() throws Exception {

@@ -12,7 +12,7 @@ use ottla_wire::api::describe_configs::{
 };
 
 use crate::answer::Answer;
-use crate::api::{loggers, topics};
+use crate::api::loggers;
 use crate::call::Call;
 
 type Failure = (ErrorCode, String);
@@ -111,8 +111,8 @@ fn describe(
     let bad = |e: ValueError| (ErrorCode::INVALID_CONFIG, e.to_string());
     match kind {
         Some(ResourceType::Topic) => {
-            if !topics::is_valid(name) {
-                return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, String::new()));
+            if let Err(why) = ottla_controller::check_topic_name(name) {
+                return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, why));
             }
             if image.topic_named(name).is_none() {
                 return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, String::new()));
@@ -125,6 +125,13 @@ fn describe(
         Some(ResourceType::Broker) => {
             own_broker(call, name).map(|()| describe_broker(&config, options))
         }
+        Some(ResourceType::Group) if name.is_empty() => {
+            Err((ErrorCode::INVALID_REQUEST, "Group name must not be empty".to_owned()))
+        }
+        Some(ResourceType::ClientMetrics) if name.is_empty() => Err((
+            ErrorCode::INVALID_REQUEST,
+            "Client metrics subscription name must not be empty".to_owned(),
+        )),
         Some(ResourceType::Group) => {
             let overrides = overrides(ResourceType::Group);
             describe_group(&config, &overrides, options).map_err(bad)

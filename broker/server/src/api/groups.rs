@@ -83,9 +83,8 @@ pub(crate) fn by_shard(
     let mut shards: BTreeMap<i32, Vec<String>> = BTreeMap::new();
     let mut failed = Vec::new();
     for group in groups {
-        if !is_valid(&group) {
-            failed.push((group, ErrorCode::INVALID_GROUP_ID));
-        } else if partitions == 0 {
+        // The empty name, too: old clients may have committed under it.
+        if partitions == 0 {
             failed.push((group, ErrorCode::COORDINATOR_NOT_AVAILABLE));
         } else {
             let partition = ottla_coordinator::hash::partition_for(&group, partitions);

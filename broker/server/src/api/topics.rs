@@ -7,9 +7,6 @@ use ottla_wire::ErrorCode;
 pub(crate) const INTERNAL: [&str; 3] =
     ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
-/// The longest name of a topic.
-const LONGEST: usize = 249;
-
 /// Whether a topic is the broker's own.
 pub(crate) fn is_internal(name: &str) -> bool {
     INTERNAL.contains(&name)
@@ -17,12 +14,7 @@ pub(crate) fn is_internal(name: &str) -> bool {
 
 /// Whether a topic may have this name.
 pub(crate) fn is_valid(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    !name.is_empty()
-        && name.len() <= LONGEST
-        && name != "."
-        && name != ".."
-        && name.bytes().all(allowed)
+    ottla_controller::check_topic_name(name).is_ok()
 }
 
 /// Who serves a partition, as clients of one listener may know it.
