@@ -12,8 +12,8 @@ const OPENING: &str = "\
 Written by `UPDATE=1 cargo test -p ottla-config` from the catalog in `src/catalog/`; do not edit.
 
 `ottla server FILE` reads a Kafka `server.properties`: Kafka's keys, defaults and meanings, in Java's properties
-syntax, in UTF-8. `--override KEY=VALUE` stands over the file. Without a file a node is a cluster of its own on
-127.0.0.1:9092, with its data in `./ottla-data`.
+syntax, in UTF-8, or else in ISO 8859-1. `--override KEY=VALUE` stands over the file. Without a file a node is a
+cluster of its own on 127.0.0.1:9092, with its data in `./ottla-data`.
 
 - A bad value ends the start with one line that names the file's line, the key, the value and what is allowed.
 - An unknown key is a warning, with the nearest known name.

@@ -24,9 +24,6 @@ use crate::replicas::Replicas;
 
 mod compaction;
 
-/// How long after the start the first round of each task comes at the latest.
-const FIRST_ROUND_MS: u64 = 30_000;
-
 /// How often files whose time is over are looked for.
 const PURGE_INTERVAL_MS: u64 = 2_000;
 
@@ -211,8 +208,11 @@ impl House {
     fn run(self: &Arc<Self>) {
         let mut due = BTreeMap::new();
         let start = self.core.clock().mono();
+        // The first round of each task comes after this at the latest.
+        let delay = self.config.load().get(keys::LOG_INITIAL_TASK_DELAY_MS);
+        let delay = u64::try_from(delay).unwrap_or(0);
         for task in Task::ALL {
-            let first = task.interval_ms(&self.config.load()).min(FIRST_ROUND_MS);
+            let first = task.interval_ms(&self.config.load()).min(delay);
             due.insert(task, start.plus_ms(first));
         }
         loop {

@@ -24,8 +24,8 @@ use crate::stats::NetStats;
 use crate::transport::Transport;
 use crate::waiting::{NoRoom, Seat, WaitingRoom};
 
-/// Requests of one connection that may wait for their answers at once.
-const MAX_IN_FLIGHT: usize = 128;
+/// Requests of one connection that may wait for their answers at once, at the most.
+pub(crate) const MAX_IN_FLIGHT: usize = 128;
 
 /// Bytes of answers that may wait for one peer to take them before no more of its requests are
 /// read.
@@ -44,6 +44,8 @@ const LINGER: Duration = Duration::from_secs(600);
 pub struct ConnectionLimits {
     /// `socket.request.max.bytes`.
     pub max_frame: AtomicU32,
+    /// Requests of one connection that may wait for their answers before it is left unread.
+    pub max_requests: usize,
     /// Memory of requests that arrive or are worked on, over all connections.
     pub memory: Arc<MemoryPool>,
     /// Memory of requests that wait for their answers, over all connections.
@@ -225,7 +227,7 @@ where
         let exclusive =
             matches!(self.slots.back(), Some(Slot::Waiting { exclusive: Exclusive::Yes, .. }));
         let closing = matches!(self.slots.back(), Some(Slot::Close(_))) || self.closing.is_some();
-        self.slots.len() < MAX_IN_FLIGHT
+        self.slots.len() < self.limits.max_requests
             && self.outbox.memory() + self.ready_memory < MAX_HELD
             && !exclusive
             && !closing

@@ -32,9 +32,9 @@ keys! {
     /// Threads that move replicas between log directories; one a directory when not set.
     NUM_REPLICA_ALTER_LOG_DIRS_THREADS: Option<i32> = "num.replica.alter.log.dirs.threads",
         .high();
-    /// Requests that may wait to be worked on before sockets are left unread.
-    QUEUED_MAX_REQUESTS: i32 = "queued.max.requests", .default("500").min(1).high()
-        .no_effect(why::COUNT);
+    /// Requests of one connection that may be worked on or wait for their answers before it is left
+    /// unread, 128 at the most. None ever waits for a thread, as those do that Kafka counts.
+    QUEUED_MAX_REQUESTS: i32 = "queued.max.requests", .default("500").min(1).high();
     /// Bytes of large requests that may be in memory before no more of them are read; those that wait
     /// for their answers may hold as much again. -1 is 512 MiB.
     QUEUED_MAX_REQUEST_BYTES: i64 = "queued.max.request.bytes", .default("-1");

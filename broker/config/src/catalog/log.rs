@@ -101,7 +101,7 @@ keys! {
     LOG_PREALLOCATE: bool = "log.preallocate", .default("false").cluster_wide();
     /// How long after the start the background work on logs begins.
     LOG_INITIAL_TASK_DELAY_MS: i64 = "log.initial.task.delay.ms",
-        .default("30000").min(0).low().internal().no_effect(why::FIRST_ROUND);
+        .default("30000").min(0).low().internal();
     /// Whether a record's time is the one that its producer gave, or the time of its append.
     LOG_MESSAGE_TIMESTAMP_TYPE: Text = "log.message.timestamp.type",
         .default("CreateTime").valid(Valid::OneOf(&["CreateTime", "LogAppendTime"])).cluster_wide();

@@ -58,8 +58,6 @@ pub(crate) mod why {
     pub(crate) const REPORTERS: &str = "Java reporters cannot be loaded; `/metrics` and \
                                         `/jolokia` are always there";
     pub(crate) const STARTUP: &str = "the start has no step that waits without an end";
-    pub(crate) const COUNT: &str = "requests are bounded by their bytes, over all connections and \
-                                    for each of them";
     pub(crate) const CHANCE: &str = "each member waits a time of its own, by chance, between two \
                                      elections";
     pub(crate) const GATHERED: &str = "records are written at once, and those that come meanwhile \
@@ -71,7 +69,6 @@ pub(crate) mod why {
     pub(crate) const LOADING: &str = "a coordinator's log is read in pieces of a fixed size";
     pub(crate) const OWN_LIMITS: &str = "the metadata log keeps limits of its own";
     pub(crate) const CLEANER: &str = "compaction copies through memory of a fixed size";
-    pub(crate) const FIRST_ROUND: &str = "the first round begins 30 seconds after the start";
     pub(crate) const BUFFERS: &str = "buffers of appends are not kept";
     pub(crate) const JCA: &str = "it chooses among a JVM's cryptography, and there is no JVM";
     pub(crate) const KERBEROS: &str = "Kerberos (GSSAPI) is not offered";

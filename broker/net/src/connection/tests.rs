@@ -67,6 +67,10 @@ struct Rig {
 const ROOM: u64 = 1 << 20;
 
 fn start(capacity: usize, memory: u64) -> Rig {
+    start_with(capacity, memory, MAX_IN_FLIGHT)
+}
+
+fn start_with(capacity: usize, memory: u64, max_requests: usize) -> Rig {
     let (near, far): (Duplex, _) = duplex(capacity);
     let registry = Registry::new();
     let shared = registry.open(&Arc::from("A"), &Clock::new());
@@ -74,6 +78,7 @@ fn start(capacity: usize, memory: u64) -> Rig {
     let stats = Arc::new(NetStats::default());
     let limits = Arc::new(ConnectionLimits {
         max_frame: AtomicU32::new(10 << 20),
+        max_requests,
         memory: MemoryPool::new(memory),
         waiting: WaitingRoom::new(ROOM),
     });
@@ -178,16 +183,18 @@ async fn a_reader_that_does_not_read_stops_being_read() {
 
 #[tokio::test]
 async fn requests_in_flight_are_bounded_and_go_on_when_answered() {
-    let rig = start(1 << 20, 1 << 20);
-    for i in 0..MAX_IN_FLIGHT + 10 {
-        rig.ask(&format!("w{i}")).await;
-    }
-    settle().await;
-    assert_eq!(rig.toy.seen(), MAX_IN_FLIGHT);
-    for i in 0..MAX_IN_FLIGHT + 10 {
+    for most in [MAX_IN_FLIGHT, 1, 3] {
+        let rig = start_with(1 << 20, 1 << 20, most);
+        for i in 0..most + 10 {
+            rig.ask(&format!("w{i}")).await;
+        }
         settle().await;
-        rig.toy.release(&format!("w{i}"));
-        assert_eq!(rig.answer().await, format!("w{i}"));
+        assert_eq!(rig.toy.seen(), most);
+        for i in 0..most + 10 {
+            settle().await;
+            rig.toy.release(&format!("w{i}"));
+            assert_eq!(rig.answer().await, format!("w{i}"));
+        }
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn net(config: &BrokerConfig, connections: u32) -> NetConfig {
     let memory = u64::try_from(config.get(keys::QUEUED_MAX_REQUEST_BYTES)).ok();
     NetConfig {
         max_frame: u32::try_from(config.get(keys::SOCKET_REQUEST_MAX_BYTES)).unwrap_or(u32::MAX),
+        max_requests: usize::try_from(config.get(keys::QUEUED_MAX_REQUESTS)).unwrap_or(usize::MAX),
         request_memory: memory.filter(|m| *m > 0).unwrap_or(REQUEST_MEMORY),
         max_idle_ms: u64::try_from(config.get(keys::CONNECTIONS_MAX_IDLE_MS)).ok(),
         quota: quota(config, connections),
