@@ -37,7 +37,7 @@ impl Surroundings for Machine {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        std::fs::read_to_string(path).map_err(|e| e.to_string())
+        std::fs::read(path).map(decoded).map_err(|e| e.to_string())
     }
 }
 
@@ -116,8 +116,8 @@ fn arguments(args: &[String]) -> Result<Arguments, String> {
 fn read(arguments: &Arguments) -> Result<Parsed, String> {
     let text = match &arguments.file {
         Some(name) => {
-            let text = std::fs::read_to_string(name);
-            Some(text.map_err(|e| format!("cannot read {name}: {e}"))?)
+            let bytes = std::fs::read(name).map_err(|e| format!("cannot read {name}: {e}"))?;
+            Some(decoded(bytes))
         }
         None => None,
     };
@@ -125,6 +125,13 @@ fn read(arguments: &Arguments) -> Result<Parsed, String> {
     let file = file.map(|(name, text)| File { name, text });
     ottla_config::parse(file, &arguments.overrides, &Machine)
         .map_err(|e: ConfigError| e.to_string())
+}
+
+/// The text of a file of properties: UTF-8, or else what Java takes every such file for.
+fn decoded(bytes: Vec<u8>) -> String {
+    let latin_1 =
+        |e: std::string::FromUtf8Error| e.as_bytes().iter().copied().map(char::from).collect();
+    String::from_utf8(bytes).unwrap_or_else(latin_1)
 }
 
 /// Log lines go to standard error; `RUST_LOG` says which.
@@ -187,23 +194,36 @@ fn greet(out: &mut dyn Write, node: &Node, config: &BrokerConfig) -> std::io::Re
         }
         brokers => writeln!(out, "  Kafka    {}", brokers.join(", "))?,
     }
-    if let Some(http) = node.http_address() {
-        writeln!(out, "  HTTP     http://{http}")?;
+    let http: Vec<_> = node.http_addresses().map(|a| format!("http://{a}")).collect();
+    if !http.is_empty() {
+        writeln!(out, "  HTTP     {}", http.join(", "))?;
     }
     writeln!(out, "  cluster  {}", node.context().cluster_id)?;
     writeln!(out, "  data     {}", config.log_dirs().join(", "))?;
     if let Some(address) = brokers.first() {
         writeln!(out, "Try next, in another terminal:")?;
+        let ottla = called(std::env::args_os().next());
         for command in [
             "topics --create --topic hello",
             "console-producer --topic hello",
             "console-consumer --topic hello --from-beginning",
         ] {
-            writeln!(out, "  ottla {command} --bootstrap-server {address}")?;
+            writeln!(out, "  {ottla} {command} --bootstrap-server {address}")?;
         }
     }
     writeln!(out, "Ctrl-C stops it.")?;
     out.flush()
+}
+
+/// How a shell finds this program: as it was called.
+fn called(first: Option<std::ffi::OsString>) -> String {
+    let name = first.and_then(|name| name.into_string().ok()).unwrap_or_default();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%:,".contains(c);
+    match name.as_str() {
+        "" => "ottla".to_owned(),
+        name if name.chars().all(plain) => name.to_owned(),
+        name => format!("'{}'", name.replace('\'', "'\\''")),
+    }
 }
 
 /// Waits for the signals that end a process.
@@ -272,5 +292,20 @@ mod tests {
         assert!(parse(&["a", "b"]).unwrap_err().contains("one FILE"));
         assert!(parse(&["--nonsense"]).unwrap_err().contains("--nonsense"));
         assert!(parse(&["--override"]).unwrap_err().contains("KEY=VALUE"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf_8_is_read_as_java_reads_it() {
+        assert_eq!(decoded("# Müller".into()), "# Müller");
+        assert_eq!(decoded(b"# M\xfcller\nnode.id=1".to_vec()), "# Müller\nnode.id=1");
+    }
+
+    #[test]
+    fn the_program_is_named_as_it_was_called() {
+        let called = |name: &str| called(Some(name.into()));
+        assert_eq!(called("ottla"), "ottla");
+        assert_eq!(called("target/release/ottla"), "target/release/ottla");
+        assert_eq!(called("/my own/bin/ot'la"), r"'/my own/bin/ot'\''la'");
+        assert_eq!(super::called(None), "ottla");
     }
 }

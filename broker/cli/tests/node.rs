@@ -245,6 +245,96 @@ fn a_port_that_the_system_chose_is_told() {
     }
 }
 
+/// Waits until something holds.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_it_prints_can_be_tried_as_it_stands() {
+    let node = Node::format();
+    let second = free_port();
+    let http = format!("http.listeners=http://127.0.0.1:{},http://127.0.0.1:{second}", node.http);
+    let _process = node.start(&[&http]);
+    let said = || std::fs::read_to_string(node.log()).unwrap();
+    until("it says that it serves", || said().contains("Ctrl-C stops it."));
+    let both = format!("HTTP     http://127.0.0.1:{}, http://127.0.0.1:{second}", node.http);
+    assert!(said().contains(&both), "{}", said());
+    assert!(TcpStream::connect(("127.0.0.1", second)).is_ok());
+    let commands: Vec<String> = said()
+        .lines()
+        .filter(|l| l.contains(" --bootstrap-server "))
+        .map(|l| l.trim().to_owned())
+        .collect();
+    let [create, produce, consume] = commands.try_into().unwrap();
+    let shell = |command: &str| {
+        // Without a PATH: a newcomer has not installed it.
+        Command::new("/bin/sh").args(["-c", command]).env("PATH", "").output()
+    };
+    let done = shell(&create).unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "Created topic hello.\n", "{done:?}");
+    let done = shell(&format!("echo one | {produce}")).unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let done = shell(&format!("{consume} --max-messages 1")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "one\n", "{done:?}");
+}
+
+#[test]
+fn dynamic_settings_of_the_network_hold_now_and_after_a_restart() {
+    let node = Node::format();
+    let (address, extra) = (format!("127.0.0.1:{}", node.port), free_port());
+    let alter = |entity: &[&str], change: &[&str]| {
+        let base =
+            ["configs", "--bootstrap-server", &address, "--alter", "--entity-type", "brokers"];
+        let done = ottla().args(base).args(entity).args(change).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    let answers = |port: u16| {
+        let asked = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
+            stream.set_read_timeout(Some(PATIENCE))?;
+            let brokers = ask_brokers(&mut stream)?;
+            Ok((stream, brokers))
+        });
+        asked.ok()
+    };
+    let mut process = node.start(&[]);
+    node.until_ready();
+    until("it serves", || answers(node.port).is_some());
+    let text = std::fs::read_to_string(node.file()).unwrap();
+    let listeners = text.lines().find_map(|l| l.strip_prefix("listeners=")).unwrap();
+    let listeners = format!("listeners=[{listeners},EXTRA://127.0.0.1:{extra}]");
+    let protocols =
+        "listener.security.protocol.map=[PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,EXTRA:PLAINTEXT]";
+    assert!(answers(extra).is_none());
+    alter(&["--entity-name", "1"], &["--add-config", &format!("{listeners},{protocols}")]);
+    until("the new listener answers", || answers(extra).is_some());
+    // A tool has one connection or two; the test keeps no more than that.
+    alter(&["--entity-default"], &["--add-config", "max.connections.per.ip=4"]);
+    for _ in 0..2 {
+        let full = || {
+            let held: Vec<_> = (0..8).map(|_| answers(node.port)).collect();
+            held.iter().filter(|h| h.is_some()).count() <= 4
+        };
+        until("the limit holds", full);
+        until("the listener that was added answers", || answers(extra).is_some());
+        process.tell("-TERM");
+        assert!(process.ends_within(PATIENCE));
+        process = node.start(&[]);
+        node.until_ready();
+        until("it serves again", || answers(node.port).is_some());
+    }
+    alter(
+        &["--entity-name", "1"],
+        &["--delete-config", "listeners,listener.security.protocol.map"],
+    );
+    until("the listener is gone", || answers(extra).is_none());
+    assert!(answers(node.port).is_some());
+}
+
 #[test]
 fn a_signal_ends_a_node_that_is_still_starting() {
     let node = Node::format();

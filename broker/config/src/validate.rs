@@ -9,6 +9,7 @@ use crate::dynamic::{ONLY_WITH_PREFIX, Texts, is_per_broker, is_read_only};
 use crate::group_config::{self, BOUNDS, GREATER, int};
 use crate::key::Key;
 use crate::keys;
+use crate::listener::{Listener, SecurityProtocol};
 use crate::log_config::topic_settings;
 use crate::settings::Settings;
 use crate::spec::{ConfigType, DefaultValue, Spec};
@@ -309,8 +310,18 @@ fn broker_retention(now: &BrokerConfig, next: &BrokerConfig) -> Result<(), Alter
         .map_err(wrapped)
 }
 
-/// A listener that is there keeps its address and protocol until the next start.
+/// A listener that is there keeps its address and protocol until the next start, and one that comes
+/// must speak what is spoken.
 fn fixed_listeners(now: &BrokerConfig, next: &BrokerConfig) -> Result<(), AlterError> {
+    let is_new = |l: &&Listener| !now.listeners().all.iter().any(|old| old.name == l.name);
+    let mut new = next.listeners().all.iter().filter(is_new);
+    if let Some(listener) = new.find(|l| l.protocol != SecurityProtocol::Plaintext) {
+        return Err(wrapped(format!(
+            "listener {} asks for {}: this version speaks PLAINTEXT only",
+            listener.name,
+            listener.protocol.name()
+        )));
+    }
     for old in &now.listeners().all {
         let same = next.listeners().all.iter().find(|new| new.name == old.name);
         if same.is_some_and(|new| new != old) {

@@ -45,6 +45,12 @@ impl Listening {
         Ok(Self { config, socket, address })
     }
 
+    /// The listener's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -1,5 +1,6 @@
 //! The whole network put together: threads, listeners, limits, and an end in order.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use crate::accept::{Accept, Listening};
-use crate::connection::ConnectionLimits;
+use crate::connection::{ConnectionLimits, MAX_IN_FLIGHT};
 use crate::error::ListenError;
 use crate::limits::{ConnectionQuota, QuotaSettings};
 use crate::memory::MemoryPool;
@@ -24,6 +25,9 @@ const TICK: Duration = Duration::from_millis(1000);
 
 /// A large frame that stopped arriving is given up after this long, if others wait for its memory.
 const STALLED_MS: u64 = 10_000;
+
+/// How long closing a listener waits for its port to be free.
+const CLOSES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Makes the service of each connection of a listener.
 pub trait Opener: Send + Sync + 'static {
@@ -53,6 +57,9 @@ pub struct NetConfig {
     pub threads: usize,
     /// `socket.request.max.bytes`.
     pub max_frame: u32,
+    /// Requests of one connection that may wait for their answers before it is left unread; no more
+    /// than 128 in any case.
+    pub max_requests: usize,
     /// Memory for requests that arrive or are worked on, in bytes; those that wait for their answers
     /// may hold as much again.
     pub request_memory: u64,
@@ -67,6 +74,7 @@ impl Default for NetConfig {
         Self {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             max_frame: 100 << 20,
+            max_requests: MAX_IN_FLIGHT,
             request_memory: 512 << 20,
             max_idle_ms: Some(600_000),
             quota: QuotaSettings::default(),
@@ -103,7 +111,9 @@ impl ListenerConfig {
 pub struct Net {
     core: Arc<Core>,
     runtimes: Arc<Runtimes>,
-    tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    reaper: JoinHandle<()>,
+    /// What accepts, by the listener's name.
+    accepting: std::sync::Mutex<BTreeMap<String, JoinHandle<()>>>,
 }
 
 /// What listeners and connections share.
@@ -141,6 +151,7 @@ impl Net {
             quota: ConnectionQuota::new(config.quota),
             limits: Arc::new(ConnectionLimits {
                 max_frame: AtomicU32::new(config.max_frame),
+                max_requests: config.max_requests.clamp(1, MAX_IN_FLIGHT),
                 memory: MemoryPool::new(config.request_memory),
                 waiting: WaitingRoom::new(config.request_memory),
             }),
@@ -148,7 +159,7 @@ impl Net {
         });
         let stats = Arc::clone(&runtimes.workers()[0].stats);
         let reaper = runtimes.spawn(reap(Arc::clone(&core), stats));
-        Ok(Self { core, runtimes, tasks: std::sync::Mutex::new(vec![reaper]) })
+        Ok(Self { core, runtimes, reaper, accepting: std::sync::Mutex::default() })
     }
 
     /// Opens a listener whose connections are answered by `opener`'s services. Returns where it
@@ -176,13 +187,29 @@ impl Net {
     {
         let _inside = self.runtimes.workers()[0].handle.enter();
         let core = Arc::clone(&self.core);
+        let name = listening.name().to_owned();
         let accept = Accept::new(listening, core, Arc::downgrade(&self.runtimes), opener)?;
-        self.keep(self.runtimes.spawn(accept.run()));
+        let task = self.runtimes.spawn(accept.run());
+        self.accepting().insert(name, task);
         Ok(())
     }
 
-    fn keep(&self, task: JoinHandle<()>) {
-        self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(task);
+    /// Closes a listener: its port is free when this returns, and its connections end as soon as
+    /// what they asked for is answered. Not to be called on a thread of the network's. False if no
+    /// listener of this name is open.
+    pub fn close(&self, listener: &str) -> bool {
+        let Some(task) = self.accepting().remove(listener) else { return false };
+        task.abort();
+        let patience = std::time::Instant::now() + CLOSES_WITHIN;
+        while !task.is_finished() && std::time::Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.core.registry.drain(listener);
+        true
+    }
+
+    fn accepting(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, JoinHandle<()>>> {
+        self.accepting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The sum of all counters.
@@ -224,10 +251,9 @@ impl Net {
     /// Stops accepting, lets requests in flight finish for at most `grace`, then closes what is
     /// left.
     pub async fn shutdown(&self, grace: Duration) {
-        let mut tasks = std::mem::take(
-            &mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
-        for task in tasks.drain(..) {
+        self.reaper.abort();
+        let accepting = std::mem::take(&mut *self.accepting());
+        for task in accepting.into_values() {
             task.abort();
             let _ = task.await;
         }

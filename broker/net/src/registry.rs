@@ -275,6 +275,11 @@ impl Registry {
         self.lock().values().for_each(|c| c.drain());
     }
 
+    /// Asks those of one listener to finish and close.
+    pub fn drain(&self, listener: &str) {
+        self.lock().values().filter(|c| *c.listener == *listener).for_each(|c| c.drain());
+    }
+
     /// Asks all to close at once.
     pub fn kill_all(&self) {
         self.lock().values().for_each(|c| c.kill(Why::Shutdown));

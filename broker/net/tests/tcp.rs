@@ -236,6 +236,29 @@ fn strangers_are_closed_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_listener_is_closed_while_others_go_on() {
+    let (net, address) = start(NetConfig::default());
+    let other = net.listen(local("OTHER"), echo()).unwrap();
+    let (mut stays, mut goes) = (connect(address), connect(other));
+    for stream in [&mut stays, &mut goes] {
+        ask(stream, b"x");
+        answer(stream).unwrap();
+    }
+    ask(&mut goes, b"slow");
+    while net.totals().frames < 3 {
+        std::thread::yield_now();
+    }
+    assert!(net.close("OTHER"));
+    assert!(!net.close("OTHER"), "it is closed");
+    std::net::TcpListener::bind(other).expect("its port is free");
+    assert_eq!(answer(&mut goes).unwrap(), b"slow", "what was asked is answered");
+    assert!(answer(&mut goes).is_none());
+    ask(&mut stays, b"still here");
+    assert_eq!(answer(&mut stays).unwrap(), b"still here");
+    ask(&mut connect(address), b"x");
+}
+
+#[test]
 fn an_idle_connection_is_closed() {
     let (net, address) = start(NetConfig { max_idle_ms: Some(500), ..NetConfig::default() });
     let mut stream = connect(address);

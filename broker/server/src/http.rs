@@ -32,34 +32,36 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Opens the first of `http.listeners`, for `most` connections at a time; `None` when there is
-    /// none.
+    /// Opens all of `http.listeners`, for `most` connections together at a time.
     ///
     /// # Errors
-    /// When its address cannot be had.
+    /// When an address cannot be had.
     pub(crate) async fn open(
         config: &BrokerConfig,
         context: &Arc<Context>,
         most: usize,
-    ) -> Result<Option<Self>, StartError> {
-        let Some(wanted) = config.http_listeners().into_iter().next() else {
-            return Ok(None);
-        };
-        let host = if wanted.host.is_empty() { "0.0.0.0" } else { wanted.host.as_str() };
-        let failed = |source: io::Error| ListenError::Bind {
-            listener: keys::HTTP_LISTENERS.name().to_owned(),
-            address: format!("{host}:{}", wanted.port),
-            source,
-        };
-        let listener = TcpListener::bind((host, wanted.port)).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let router = router(Arc::clone(context));
-        let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(Bounded::new(listener, most), router).await {
-                warn!(%error, "the HTTP listener ended");
-            }
-        });
-        Ok(Some(Self { address, task }))
+    ) -> Result<Vec<Self>, StartError> {
+        let wanted = config.http_listeners();
+        let share = (most / wanted.len().max(1)).max(1);
+        let mut open = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let host = if wanted.host.is_empty() { "0.0.0.0" } else { wanted.host.as_str() };
+            let failed = |source: io::Error| ListenError::Bind {
+                listener: keys::HTTP_LISTENERS.name().to_owned(),
+                address: format!("{host}:{}", wanted.port),
+                source,
+            };
+            let listener = TcpListener::bind((host, wanted.port)).await.map_err(failed)?;
+            let address = listener.local_addr().map_err(failed)?;
+            let router = router(Arc::clone(context));
+            let task = tokio::spawn(async move {
+                if let Err(error) = axum::serve(Bounded::new(listener, share), router).await {
+                    warn!(%error, "the HTTP listener ended");
+                }
+            });
+            open.push(Self { address, task });
+        }
+        Ok(open)
     }
 
     /// Where it answers.

@@ -89,8 +89,8 @@ pub enum StartError {
 pub struct Node {
     context: Arc<Context>,
     control: tokio::runtime::Runtime,
-    net: Net,
-    http: Option<Http>,
+    net: Arc<Net>,
+    http: Vec<Http>,
     quorum: Arc<dyn Quorum>,
     /// Ends the process when the quorum ends by itself.
     guard: tokio::task::JoinHandle<()>,
@@ -119,7 +119,7 @@ impl Node {
         let core = Core::start(SystemClock::start())?;
 
         let files = descriptors::share();
-        let net = listeners::start(&config, files.connections)?;
+        let net = Arc::new(listeners::start(&config, files.connections)?);
         let (bound, mut held) = listeners::bind(&config)?;
         let part = control.block_on(part::take(&config, &found, &disk, &bound))?;
         let quorum = part.quorum;
@@ -229,7 +229,6 @@ impl Node {
             replication: Arc::clone(&replication),
             incarnation: config.roles().is_broker().then_some(incarnation),
         })?;
-        publishing.set_net(net.quota().clone(), files.connections);
         let http = control.block_on(Http::open(&config, &context, files.http))?;
         if config.roles().is_controller() {
             control.spawn(vigil::after_elections(Arc::clone(&context)));
@@ -273,6 +272,7 @@ impl Node {
             )));
         }
         held.serve_clients(&node.net, &node.context)?;
+        node.publishing.set_net(&node.net, files.connections);
         Ok(node)
     }
 
@@ -282,10 +282,9 @@ impl Node {
         &self.context
     }
 
-    /// Where HTTP answers, if it does.
-    #[must_use]
-    pub fn http_address(&self) -> Option<std::net::SocketAddr> {
-        self.http.as_ref().map(Http::address)
+    /// Where HTTP answers.
+    pub fn http_addresses(&self) -> impl Iterator<Item = std::net::SocketAddr> {
+        self.http.iter().map(Http::address)
     }
 
     /// Waits until metadata names this life of the broker. Before, it names the life before, or

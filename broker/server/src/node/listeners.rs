@@ -16,6 +16,8 @@ use ottla_wire::api::controller_registration::{
     ControllerRegistrationRequest, Feature as ControllerFeature, Listener as ControllerListener,
 };
 
+use tracing::{error, info};
+
 use super::{StartError, settings};
 use crate::connection::Opener;
 use crate::context::Context;
@@ -69,16 +71,9 @@ impl Held {
 
 /// Binds all listeners.
 pub(super) fn bind(config: &BrokerConfig) -> Result<(Vec<Bound>, Held), StartError> {
-    let buffer = |n: i32| usize::try_from(n).ok();
     let (mut all, mut held) = (Vec::new(), Held::default());
     for listener in &config.listeners().all {
-        let asked = ListenerConfig {
-            backlog: config.get(keys::SOCKET_LISTEN_BACKLOG_SIZE),
-            send_buffer: buffer(config.get(keys::SOCKET_SEND_BUFFER_BYTES)),
-            receive_buffer: buffer(config.get(keys::SOCKET_RECEIVE_BUFFER_BYTES)),
-            ..ListenerConfig::new(listener.name.as_str(), resolve(listener)?)
-        };
-        let listening = Listening::bind(asked)?;
+        let listening = bind_one(config, listener)?;
         let address = listening.address();
         let kind = if config.listeners().controller.contains(&listener.name) {
             held.controllers.push(listening);
@@ -90,6 +85,40 @@ pub(super) fn bind(config: &BrokerConfig) -> Result<(Vec<Bound>, Held), StartErr
         all.push(Bound { name: listener.name.as_str().to_owned(), kind, address });
     }
     Ok((all, held))
+}
+
+fn bind_one(config: &BrokerConfig, listener: &Configured) -> Result<Listening, StartError> {
+    let buffer = |n: i32| usize::try_from(n).ok();
+    Ok(Listening::bind(ListenerConfig {
+        backlog: config.get(keys::SOCKET_LISTEN_BACKLOG_SIZE),
+        send_buffer: buffer(config.get(keys::SOCKET_SEND_BUFFER_BYTES)),
+        receive_buffer: buffer(config.get(keys::SOCKET_RECEIVE_BUFFER_BYTES)),
+        ..ListenerConfig::new(listener.name.as_str(), resolve(listener)?)
+    })?)
+}
+
+/// Opens the clients' listeners that `after` has and `before` had not, and closes those that are
+/// gone. Until the node is started again by a file that names them, the new ones are in no
+/// registration, and so clients are told of no broker by them: as in Kafka.
+pub(super) fn follow(
+    net: &Net,
+    context: &Arc<Context>,
+    before: &BrokerConfig,
+    after: &BrokerConfig,
+) {
+    let has = |config: &BrokerConfig, name| config.listeners().all.iter().any(|l| l.name == name);
+    for gone in before.listeners().all.iter().filter(|l| !has(after, l.name.clone())) {
+        if net.close(gone.name.as_str()) {
+            info!(listener = %gone.name, "listener closed");
+        }
+    }
+    for new in after.listeners().all.iter().filter(|l| !has(before, l.name.clone())) {
+        let opener = Opener { context: Arc::clone(context), kind: Kind::Broker };
+        let opened = bind_one(after, new).and_then(|l| Ok(net.serve(l, opener)?));
+        if let Err(error) = opened {
+            error!(listener = %new.name, %error, "a new listener cannot be opened");
+        }
+    }
 }
 
 /// Where a listener is to be; an empty host is every interface.

@@ -1,8 +1,8 @@
 //! The thread that turns committed metadata into logs, roles and settings.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc as sync_mpsc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use ottla_config::{BrokerConfig, DynamicLayers, keys};
 use ottla_controller::Settings as ControllerSettings;
 use ottla_engine::{Assignments, Housekeeping, LogDirs, Publisher, Replication};
 use ottla_metadata::{ConfigResource, Delta, Image, ResourceType};
-use ottla_net::ConnectionQuota;
+use ottla_net::Net;
 use ottla_quorum::{Quorum, QuorumError, Updates};
 use ottla_wire::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
-use super::{StartError, ms, settings};
+use super::{StartError, listeners, ms, settings};
 use crate::context::Context;
 
 /// The name under which settings of all brokers are kept.
@@ -38,7 +38,24 @@ pub(super) struct Start {
     pub(super) incarnation: Option<Uuid>,
 }
 
-type NetHandles = Mutex<Option<(Arc<ConnectionQuota>, u32)>>;
+/// The network, whose limits and listeners change at run time.
+#[derive(Debug)]
+struct Network {
+    net: Weak<Net>,
+    /// The process has file descriptors for so many connections.
+    connections: u32,
+    /// The configuration that it follows now.
+    config: Arc<BrokerConfig>,
+}
+
+impl Network {
+    fn follow(&mut self, config: &Arc<BrokerConfig>, context: &Arc<Context>) {
+        let Some(net) = self.net.upgrade() else { return };
+        net.quota().set(settings::quota(config, self.connections));
+        listeners::follow(&net, context, &self.config, config);
+        self.config = Arc::clone(config);
+    }
+}
 
 /// The publishing thread, and what others see of it.
 #[derive(Debug)]
@@ -46,7 +63,7 @@ pub(super) struct Publishing {
     context: Arc<Context>,
     stop: watch::Sender<bool>,
     thread: JoinHandle<Option<Housekeeping>>,
-    net: Arc<NetHandles>,
+    network: Arc<Mutex<Option<Network>>>,
 }
 
 /// The first image that can be served from: one with a metadata version, and with everything that
@@ -78,9 +95,9 @@ impl Publishing {
     pub(super) fn start(start: Start) -> Result<Self, StartError> {
         let (stop, stopped) = watch::channel(false);
         let (opened, is_open) = sync_mpsc::channel();
-        let net: Arc<NetHandles> = Arc::default();
+        let network: Arc<Mutex<Option<Network>>> = Arc::default();
         let context = Arc::clone(&start.context);
-        let theirs = Arc::clone(&net);
+        let theirs = Arc::clone(&network);
         let thread = std::thread::Builder::new().name("publish".into()).spawn(move || {
             let _fatal = Fatal;
             let runtime = start.context.control.clone();
@@ -99,13 +116,18 @@ impl Publishing {
         })?;
         // An end without a word is a panic, which the log tells of.
         is_open.recv().map_err(std::io::Error::other)??;
-        Ok(Self { context, stop, thread, net })
+        Ok(Self { context, stop, thread, network })
     }
 
-    /// Lets limits that change at run time reach the network.
+    /// Lets limits and listeners that change at run time reach the network, which was started by the
+    /// node's file, and now has what was changed since in earlier lives of the node.
     /// The process has file descriptors for so many connections.
-    pub(super) fn set_net(&self, quota: Arc<ConnectionQuota>, connections: u32) {
-        *self.net.lock() = Some((quota, connections));
+    pub(super) fn set_net(&self, net: &Arc<Net>, connections: u32) {
+        let config = Arc::clone(&self.context.initial);
+        let mut network = Network { net: Arc::downgrade(net), connections, config };
+        let mut place = self.network.lock();
+        network.follow(&self.context.current.load_full(), &self.context);
+        *place = Some(network);
     }
 
     /// Waits until the published image is as asked.
@@ -150,12 +172,12 @@ struct Work {
     failures: mpsc::UnboundedReceiver<Uuid>,
     settings: watch::Sender<ControllerSettings>,
     applied: watch::Sender<i64>,
-    net: Arc<NetHandles>,
+    network: Arc<Mutex<Option<Network>>>,
     housekeeping: Option<Housekeeping>,
 }
 
 impl Work {
-    fn load(start: Start, net: Arc<NetHandles>) -> std::io::Result<Self> {
+    fn load(start: Start, network: Arc<Mutex<Option<Network>>>) -> std::io::Result<Self> {
         let Start {
             context,
             config,
@@ -170,6 +192,8 @@ impl Work {
         } = start;
         let config = under(&config, &image);
         context.current.store(Arc::clone(&config));
+        context.groups.configure(&config);
+        settings.send_replace(ControllerSettings::from_broker(&config, &context.cluster_id));
         let (core, replicas) = (Arc::clone(&context.core), Arc::clone(&context.replicas));
         let mut publisher =
             Publisher::new(core, replicas, context.dirs.clone(), Arc::clone(&config));
@@ -198,7 +222,7 @@ impl Work {
             failures,
             settings,
             applied,
-            net,
+            network,
             housekeeping: Some(housekeeping),
         };
         work.announce(image);
@@ -259,8 +283,8 @@ impl Work {
         self.context.groups.configure(&config);
         let cluster_id = &self.context.cluster_id;
         self.settings.send_replace(ControllerSettings::from_broker(&config, cluster_id));
-        if let Some((quota, connections)) = &*self.net.lock() {
-            quota.set(settings::quota(&config, *connections));
+        if let Some(network) = &mut *self.network.lock() {
+            network.follow(&config, &self.context);
         }
     }
 
