@@ -136,26 +136,6 @@ def two_with_one_id(c):
     tool("kafka-cluster", "unregister", "--bootstrap-server", c.bootstrap, "--id", "7")
 
 
-def two_controllers_with_one_id(c):
-    """A copy of a member's disk runs beside it: they would vote twice, and both are told so."""
-    c[3].stop()
-    copy = c.folder / "copy"
-    shutil.copytree(c[3].data, copy / "data")
-    c[3].start()
-    port = free_ports(3)
-    twin = Broker({**c[3].config, "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{port + 1}", "log.dirs": str(copy / "data"),
-                   "http.listeners": f"http://127.0.0.1:{port + 2}"}, folder=copy, port=port, cluster_id=c[1].cluster_id, formatting=("--ignore-formatted",))
-    twin.launch()
-    try:
-        said(twin, c[3], "refuses this node", "two processes run as node 3", "Stop one of the two processes")
-    finally:
-        twin.kill()
-    # The one that is left may have been taken for the other: it is started again.
-    c[3].stop()
-    c[3].start()
-    c.wait_partitions(all_in_sync, "refused")
-
-
 def stale_epoch(c):
     """A heartbeat of a life that is over: STALE_BROKER_EPOCH."""
     for node in c.nodes.values():
@@ -233,6 +213,6 @@ def run():
                       spoiled_snapshot, spoiled_log):
             tap.run(f"refused/{story.__name__}", story, c)
         c[3].start()
-        for story in (two_with_one_id, two_controllers_with_one_id, stale_epoch, taken_port, advice_followed):
+        for story in (two_with_one_id, stale_epoch, taken_port, advice_followed):
             tap.run(f"refused/{story.__name__}", story, c)
         tap.run("refused/the cluster serves", c.wait_partitions, all_in_sync, "refused")
