@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::pace::Pace;
 use crate::rpc::{self, Kind, Refusal, RequestHead, RpcError};
 use crate::transport::{Transport, TransportError};
+use crate::types::Vote;
 use crate::voter::{Member, NodeKey};
 
 /// Most other nodes that are remembered.
@@ -63,6 +64,10 @@ struct Known {
     /// What was refused last, so that it is told once.
     refused: BTreeMap<NodeKey, Refusal>,
     processes: BTreeMap<NodeKey, Processes>,
+    /// The last entry that each acknowledged to this leader, and in which vote's name it was asked.
+    acknowledged: BTreeMap<NodeKey, (Vote, u64)>,
+    /// Who has lost what it acknowledged, so that it is told once.
+    forgetful: BTreeSet<NodeKey>,
     /// Which could not be reached last, so that it is told once.
     unreached: BTreeSet<NodeKey>,
     /// Nodes of other clusters that asked here, and the beginnings of their clusters' ids.
@@ -141,6 +146,40 @@ impl Peers {
         }
         *processes = Processes { current: incarnation, before: Some(processes.current) };
         true
+    }
+
+    /// Notes that a member has all entries up to this one, as it says to the leader of this vote.
+    pub(crate) fn acknowledged(&self, key: NodeKey, vote: Vote, upto: u64) {
+        let mut known = self.known.lock();
+        if known.acknowledged.len() >= MAX_KNOWN && !known.acknowledged.contains_key(&key) {
+            return;
+        }
+        known.forgetful.remove(&key);
+        let entry = known.acknowledged.entry(key).or_insert((vote, upto));
+        let before = if entry.0 == vote { entry.1 } else { 0 };
+        *entry = (vote, before.max(upto));
+    }
+
+    /// Whether a member that lacks this entry acknowledged it to the leader of this vote. A person is told once.
+    pub(crate) fn has_forgotten(&self, key: NodeKey, vote: Vote, index: u64) -> bool {
+        let mut known = self.known.lock();
+        let upto =
+            known.acknowledged.get(&key).filter(|(of, _)| *of == vote).map(|(_, upto)| *upto);
+        let Some(upto) = upto.filter(|upto| index <= *upto) else { return false };
+        if known.forgetful.insert(key) {
+            tracing::error!(
+                "node {} of the metadata quorum has lost entries that it acknowledged (it had all up to {upto}, and lacks \
+                 {index}): its disk was put back to an older state, or another process runs on a copy of it. It gets no \
+                 entries from here on. Stop it, and start it again with its metadata log directory emptied",
+                key.id
+            );
+        }
+        true
+    }
+
+    /// A member says that it has lost its log, and begins anew.
+    pub(crate) fn begins_anew(&self, key: NodeKey) {
+        self.known.lock().acknowledged.remove(&key);
     }
 
     /// Whether a node of another cluster is new here. It asks many times a second, and a person is told once.

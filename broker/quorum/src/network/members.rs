@@ -227,9 +227,24 @@ impl RaftNetworkV2<TypeConfig> for Way {
             batches,
         };
         let answer: AppendAnswer = self.ask(Kind::Append, &body, patience).await?;
+        let previous = rpc.prev_log_id.map(|id| id.index);
+        let acknowledged = |upto: Option<u64>| {
+            upto.into_iter().for_each(|upto| self.peers.acknowledged(self.to, rpc.vote, upto));
+        };
         match answer.outcome {
-            0 => Ok(AppendEntriesResponse::Success),
-            1 => Ok(AppendEntriesResponse::PartialSuccess(answer.upto.id())),
+            0 => {
+                acknowledged(rpc.entries.last().map(|entry| entry.log_id.index).or(previous));
+                Ok(AppendEntriesResponse::Success)
+            }
+            1 => {
+                let upto = answer.upto.id();
+                acknowledged(upto.map(|id| id.index));
+                Ok(AppendEntriesResponse::PartialSuccess(upto))
+            }
+            // What was acknowledged cannot conflict; to go back behind it would be to count it as held all the same.
+            2 if previous.is_some_and(|at| self.peers.has_forgotten(self.to, rpc.vote, at)) => {
+                Err(self.nonsense(Kind::Append, "it has lost what it acknowledged"))
+            }
             // Nothing comes before the first entry, so nothing can be missing there.
             2 if rpc.prev_log_id.is_some() => Ok(AppendEntriesResponse::Conflict),
             3 => Ok(AppendEntriesResponse::HigherVote(answer.vote.vote())),

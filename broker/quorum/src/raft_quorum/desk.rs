@@ -219,6 +219,7 @@ impl Desk {
         let leads = leader == Some(self.node);
         if leads && matches!(applicant, Applicant::Blank | Applicant::CatchingUp) {
             // Its log is shorter than this node saw it last; without this it would never be filled again.
+            self.peers.begins_anew(from);
             let allowed = self.raft.trigger().allow_next_revert(&from, true).await;
             allowed.map_err(|e| self.stopped(&e))?.ok();
         }

@@ -197,6 +197,57 @@ async fn a_leader_refills_a_member_whose_disk_was_emptied_under_its_identity() {
     cluster.agree(last.offset).await;
 }
 
+/// The disk of a member is put back to what it was some time ago: it has forgotten what it acknowledged, and says
+/// nothing of it. The others go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_whose_disk_was_put_back_ends_nobody() {
+    let ids = [1, 2, 3];
+    let mut cluster = Cluster::start(&ids).await;
+    level(&cluster).await;
+    let mut last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    let (leader, epoch) = cluster.leader().await;
+    let victim = ids.into_iter().find(|id| *id != leader).unwrap();
+    cluster.stop_node(victim).await;
+    let (dir, copy) = (cluster.dir(victim), cluster.dir(90));
+    copy_all(&dir, &copy);
+    cluster.start_node(victim, Start::default()).await;
+    for n in 1..30 {
+        last = cluster.write(n).await;
+    }
+    cluster.agree(last.offset).await;
+    cluster.stop_node(victim).await;
+    std::fs::remove_dir_all(&dir).unwrap();
+    copy_all(&copy, &dir);
+    cluster.start_node(victim, Start::default()).await;
+    let begun = std::time::Instant::now();
+    let mut n = 30;
+    while begun.elapsed() < Duration::from_secs(3) {
+        cluster.write(n).await;
+        n += 1;
+    }
+    assert_eq!(cluster.leader().await, (leader, epoch), "it leads on");
+    // As the error says.
+    cluster.stop_node(victim).await;
+    std::fs::remove_dir_all(&dir).unwrap();
+    cluster.start_node(victim, Start::voters(&ids)).await;
+    let last = cluster.write(n).await;
+    cluster.agree(last.offset).await;
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_all(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_moved_tells_the_others_where_it_is() {
     let mut cluster = Cluster::start(&[1, 2, 3]).await;
