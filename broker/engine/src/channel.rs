@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_controller::{Command, Reply};
 use ottla_quorum::Leadership;
@@ -79,15 +80,20 @@ impl ControllerChannel {
     }
 }
 
-/// Resolves when another node than `leader` is known to lead. A leader whose host is cut off answers
-/// nothing for as long as a socket may wait, and a broker that waited with it would be fenced by the
-/// next leader.
+/// How long a leader's answer is waited for after another one leads: who hands its leadership over
+/// says what came of that after it has done so.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Resolves when another node than `leader` is known to lead, and `leader` had its time to say so. A
+/// leader whose host is cut off answers nothing for as long as a socket may wait, and a broker that
+/// waited with it would be fenced by the next leader.
 pub async fn led_by_another(mut leadership: watch::Receiver<Leadership>, leader: i32) {
     let other = |now: &Leadership| now.leader.is_some_and(|now| now.id != leader);
     if leadership.wait_for(other).await.is_err() {
         // The quorum has ended: nobody will lead any more.
         std::future::pending::<()>().await;
     }
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 #[cfg(test)]

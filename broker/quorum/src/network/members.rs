@@ -35,6 +35,10 @@ const APPEND_PATIENCE: u32 = 10;
 /// How long a piece of a snapshot may take.
 const CHUNK_PATIENCE: Duration = Duration::from_secs(10);
 
+/// The longest pause before a member that does not answer is tried again. One that was paused takes itself for a leader of
+/// partitions until it hears of what happened meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
 /// How often a receiver may ask for a piece again before the whole is given up for now.
 const MAX_STEPS_BACK: u32 = 8;
 
@@ -312,8 +316,10 @@ impl RaftNetworkV2<TypeConfig> for Way {
 
     fn backoff(&self) -> Option<Backoff> {
         let pace = *self.peers.pace();
-        let pauses =
-            std::iter::successors(Some(pace.first_pause), move |pause| Some(pace.after(*pause)));
+        let longest = LONGEST_PAUSE.max(pace.first_pause);
+        let pauses = std::iter::successors(Some(pace.first_pause), move |pause| {
+            Some(pace.after(*pause).min(longest))
+        });
         Some(Backoff::new(pauses))
     }
 }

@@ -23,8 +23,17 @@ pub fn handle(call: Call, request: DescribeQuorumRequest) -> Answer<DescribeQuor
     Answer::later(async move {
         let mut answer = match elsewhere(&call, &request).await {
             Some(Ok(answer)) => answer,
-            // Nobody leads, or nobody can be asked: what this node knows is better than nothing.
-            Some(Err(_)) | None => own(&call, request),
+            // Nobody leads, or nobody can be asked: what this node knows is better than nothing, if it
+            // knows anything.
+            Some(Err(code)) => {
+                let mine = own(&call, request);
+                if mine.nodes.is_empty() {
+                    DescribeQuorumResponse { error_code: code, ..Default::default() }
+                } else {
+                    mine
+                }
+            }
+            None => own(&call, request),
         };
         if call.version < WITH_NODES {
             shorten(&mut answer);
