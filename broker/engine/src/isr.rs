@@ -10,7 +10,7 @@ use ottla_replica::{IsrAnswer, IsrProposal};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::alter_partition::{
     AlterPartitionRequest, AlterPartitionRequestPartitionData, AlterPartitionRequestTopicData,
-    AlterPartitionResponse, AlterPartitionResponsePartitionData, BrokerState,
+    AlterPartitionResponse, BrokerState,
 };
 use tracing::{debug, info, warn};
 
@@ -121,7 +121,7 @@ fn settle(
     for topic in &response.topics {
         for data in &topic.partitions {
             let id = PartitionId::new(topic.topic_id, data.partition_index);
-            let Some(answer) = answer(data) else {
+            let Some(answer) = IsrAnswer::of(data) else {
                 debug!(%id, error = %data.error_code, "in-sync replicas are proposed again");
                 continue;
             };
@@ -147,27 +147,6 @@ fn tell_of(partition: &Partition, proposal: &IsrProposal, answer: &IsrAnswer, co
         IsrAnswer::Refused | IsrAnswer::Outdated => {
             info!(%topic, partition, wanted = ?proposal.isr, %code, "in-sync replicas do not change");
         }
-    }
-}
-
-/// What an answer says; `None` when it says nothing.
-fn answer(data: &AlterPartitionResponsePartitionData) -> Option<IsrAnswer> {
-    match data.error_code {
-        ErrorCode::NONE => Some(IsrAnswer::Committed {
-            leader_epoch: data.leader_epoch,
-            partition_epoch: data.partition_epoch,
-            isr: data.isr.clone(),
-        }),
-        // These are judged after the epochs, so that nothing was changed.
-        ErrorCode::INELIGIBLE_REPLICA
-        | ErrorCode::OPERATION_NOT_ATTEMPTED
-        | ErrorCode::INVALID_REQUEST => Some(IsrAnswer::Refused),
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-        | ErrorCode::UNKNOWN_TOPIC_ID
-        | ErrorCode::FENCED_LEADER_EPOCH
-        | ErrorCode::INVALID_UPDATE_VERSION
-        | ErrorCode::NEW_LEADER_ELECTED => Some(IsrAnswer::Outdated),
-        _ => None,
     }
 }
 
@@ -197,6 +176,7 @@ async fn check(core: &Core) {
 #[cfg(test)]
 mod tests {
     use ottla_wire::Uuid;
+    use ottla_wire::api::alter_partition::AlterPartitionResponsePartitionData;
 
     use super::*;
 
@@ -209,20 +189,6 @@ mod tests {
             isr: vec![1, 2],
             ..Default::default()
         }
-    }
-
-    #[test]
-    fn what_an_answer_means() {
-        let committed =
-            IsrAnswer::Committed { leader_epoch: 5, partition_epoch: 9, isr: vec![1, 2] };
-        assert_eq!(answer(&data(ErrorCode::NONE)), Some(committed));
-        let refused = Some(IsrAnswer::Refused);
-        assert_eq!(answer(&data(ErrorCode::INELIGIBLE_REPLICA)), refused);
-        let outdated = Some(IsrAnswer::Outdated);
-        assert_eq!(answer(&data(ErrorCode::INVALID_UPDATE_VERSION)), outdated);
-        assert_eq!(answer(&data(ErrorCode::FENCED_LEADER_EPOCH)), outdated);
-        assert_eq!(answer(&data(ErrorCode::NOT_CONTROLLER)), None);
-        assert_eq!(answer(&data(ErrorCode::REQUEST_TIMED_OUT)), None);
     }
 
     #[test]

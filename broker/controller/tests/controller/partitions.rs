@@ -74,26 +74,27 @@ fn what_a_leader_must_not_say_is_refused() {
     assert_eq!(partition(&rig), counted, "nothing but its epoch changes");
 }
 
-#[test]
-fn a_fenced_broker_cannot_be_in_sync() {
+/// The third is silent until it is fenced.
+fn three_of_which_the_last_is_fenced() -> Rig {
     let mut rig = three();
     rig.now += 5_000;
     rig.beat(1);
     rig.beat(2);
     rig.now += 5_000;
     rig.tick();
+    rig
+}
+
+#[test]
+fn a_fenced_broker_cannot_be_in_sync() {
+    let mut rig = three_of_which_the_last_is_fenced();
     assert_eq!(partition(&rig).isr.as_slice(), [1, 2]);
     assert_eq!(say(&mut rig, 1, &[1, 2, 3]).error_code, ErrorCode::INELIGIBLE_REPLICA);
 }
 
 #[test]
 fn a_refused_change_that_was_asked_for_twice_stays_refused() {
-    let mut rig = three();
-    rig.now += 5_000;
-    rig.beat(1);
-    rig.beat(2);
-    rig.now += 5_000;
-    rig.tick();
+    let mut rig = three_of_which_the_last_is_fenced();
     let asked_at = partition(&rig).partition_epoch;
     assert_eq!(say(&mut rig, 1, &[1, 2, 3]).error_code, ErrorCode::INELIGIBLE_REPLICA);
     // The broker is back in service when the same request comes once more, which the network held up.

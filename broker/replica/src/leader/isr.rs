@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 
 use ottla_machine::Mono;
+use ottla_wire::ErrorCode;
+use ottla_wire::api::alter_partition::AlterPartitionResponsePartitionData;
 
 use super::Leader;
 use crate::world::{NO_BROKER_EPOCH, World};
@@ -48,11 +50,35 @@ pub enum IsrAnswer {
         /// The in-sync replicas.
         isr: Vec<i32>,
     },
-    /// The controller refused, and changed nothing.
+    /// The controller refused: the in-sync replicas are what they were.
     Refused,
     /// What the proposal rests on is outdated: perhaps by an earlier try of itself, so nothing is
     /// taken back. Newer metadata are on their way, and say what holds.
     Outdated,
+}
+
+impl IsrAnswer {
+    /// What the controller's answer to AlterPartition says; `None` when it says nothing.
+    #[must_use]
+    pub fn of(data: &AlterPartitionResponsePartitionData) -> Option<Self> {
+        match data.error_code {
+            ErrorCode::NONE => Some(Self::Committed {
+                leader_epoch: data.leader_epoch,
+                partition_epoch: data.partition_epoch,
+                isr: data.isr.clone(),
+            }),
+            // These are judged after the epochs, so that no earlier try can have come about.
+            ErrorCode::INELIGIBLE_REPLICA
+            | ErrorCode::OPERATION_NOT_ATTEMPTED
+            | ErrorCode::INVALID_REQUEST => Some(Self::Refused),
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            | ErrorCode::UNKNOWN_TOPIC_ID
+            | ErrorCode::FENCED_LEADER_EPOCH
+            | ErrorCode::INVALID_UPDATE_VERSION
+            | ErrorCode::NEW_LEADER_ELECTED => Some(Self::Outdated),
+            _ => None,
+        }
+    }
 }
 
 impl Leader {

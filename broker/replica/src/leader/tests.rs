@@ -1,3 +1,6 @@
+use ottla_wire::ErrorCode;
+use ottla_wire::api::alter_partition::AlterPartitionResponsePartitionData;
+
 use super::*;
 use crate::world::{ActiveBrokers, StillWorld};
 
@@ -240,4 +243,28 @@ fn epochs_fence() {
     assert_eq!(leader.check_epoch(EpochCheck::Is(6)), Err(unknown));
     assert_eq!(leader.last_stable_offset(Some(3)), 3);
     assert_eq!(leader.last_stable_offset(None), 10);
+}
+
+fn data(error_code: ErrorCode) -> AlterPartitionResponsePartitionData {
+    AlterPartitionResponsePartitionData {
+        partition_index: 1,
+        error_code,
+        leader_epoch: 5,
+        partition_epoch: 9,
+        isr: vec![1, 2],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn what_an_answer_means() {
+    let committed = IsrAnswer::Committed { leader_epoch: 5, partition_epoch: 9, isr: vec![1, 2] };
+    assert_eq!(IsrAnswer::of(&data(ErrorCode::NONE)), Some(committed));
+    let refused = Some(IsrAnswer::Refused);
+    assert_eq!(IsrAnswer::of(&data(ErrorCode::INELIGIBLE_REPLICA)), refused);
+    let outdated = Some(IsrAnswer::Outdated);
+    assert_eq!(IsrAnswer::of(&data(ErrorCode::INVALID_UPDATE_VERSION)), outdated);
+    assert_eq!(IsrAnswer::of(&data(ErrorCode::FENCED_LEADER_EPOCH)), outdated);
+    assert_eq!(IsrAnswer::of(&data(ErrorCode::NOT_CONTROLLER)), None);
+    assert_eq!(IsrAnswer::of(&data(ErrorCode::REQUEST_TIMED_OUT)), None);
 }

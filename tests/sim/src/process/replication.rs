@@ -6,7 +6,7 @@ use ottla_replica::{FetchAnswer, FetchAsk, Follower, IsrAnswer, IsrProposal, Nex
 use ottla_wire::ErrorCode;
 use ottla_wire::api::alter_partition::{
     AlterPartitionRequest, AlterPartitionRequestPartitionData, AlterPartitionRequestTopicData,
-    AlterPartitionResponsePartitionData, BrokerState,
+    BrokerState,
 };
 
 use super::{Going, PATIENCE_MS, Process, Stage, Stop, told};
@@ -82,7 +82,7 @@ impl Process {
         let Some((partition, proposal)) = found else { return Ok(()) };
         let answer = match reply {
             Reply::AlterPartition(r) if r.error_code == ErrorCode::NONE => {
-                r.topics.first().and_then(|t| t.partitions.first()).and_then(answer)
+                r.topics.first().and_then(|t| t.partitions.first()).and_then(IsrAnswer::of)
             }
             _ => None,
         };
@@ -365,25 +365,5 @@ impl Process {
             .say(hub.now, format_args!("b{} cuts {partition}, out of range: {cut:?}", self.me));
         let done = replica.cut(cut, wall);
         self.followed(hub, partition, done, true)
-    }
-}
-
-/// What the controller's answer means; `None` when it says nothing.
-fn answer(data: &AlterPartitionResponsePartitionData) -> Option<IsrAnswer> {
-    match data.error_code {
-        ErrorCode::NONE => Some(IsrAnswer::Committed {
-            leader_epoch: data.leader_epoch,
-            partition_epoch: data.partition_epoch,
-            isr: data.isr.clone(),
-        }),
-        ErrorCode::INELIGIBLE_REPLICA
-        | ErrorCode::OPERATION_NOT_ATTEMPTED
-        | ErrorCode::INVALID_REQUEST => Some(IsrAnswer::Refused),
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-        | ErrorCode::UNKNOWN_TOPIC_ID
-        | ErrorCode::FENCED_LEADER_EPOCH
-        | ErrorCode::INVALID_UPDATE_VERSION
-        | ErrorCode::NEW_LEADER_ELECTED => Some(IsrAnswer::Outdated),
-        _ => None,
     }
 }
