@@ -10,8 +10,13 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 /// Slices up to this size at the end of a log were written just now.
 const JUST_WRITTEN: u32 = 256 << 10;
 
-/// A slice is looked at in steps of so many bytes.
-const STEP: u64 = 128 << 10;
+/// A slice is looked at in steps of so many bytes, and at its last one: what the system reads ahead and what it drops are
+/// stretches. Each look touches a page that `sendfile` would not touch, 2 us: in steps of 128 KiB they were 7 % of all that
+/// consumers cost.
+const LOOK_STEP: u64 = 512 << 10;
+
+/// A slice is read in steps of so many bytes, the least that the system reads ahead.
+const READ_STEP: u64 = 128 << 10;
 
 /// How many bytes behind a cold slice are asked for too: the reader will want them next.
 const AHEAD: u64 = 4 << 20;
@@ -23,13 +28,13 @@ pub(crate) fn is_cold(slice: &FetchSlice, end: i64) -> bool {
         return false;
     }
     let Some(file) = slice.file.fd() else { return false };
-    positions(slice).any(|position| is_page_cold(file, position))
+    positions(slice, LOOK_STEP).any(|position| is_page_cold(file, position))
 }
 
 /// Every step of a slice, and its last byte.
-fn positions(slice: &FetchSlice) -> impl Iterator<Item = u64> + use<> {
+fn positions(slice: &FetchSlice, step: u64) -> impl Iterator<Item = u64> + use<> {
     let (first, last) = (slice.position, slice.position + u64::from(slice.len.max(1)) - 1);
-    (first..last).step_by(STEP as usize).chain([last])
+    (first..last).step_by(step as usize).chain([last])
 }
 
 fn is_page_cold(file: BorrowedFd<'_>, position: u64) -> bool {
@@ -44,7 +49,7 @@ pub(crate) fn warm(slice: &FetchSlice) {
     let Some(file) = slice.file.fd() else { return };
     let len = std::num::NonZeroU64::new(u64::from(slice.len) + AHEAD);
     let _ = rustix::fs::fadvise(file, slice.position, len, Advice::WillNeed);
-    for position in positions(slice) {
+    for position in positions(slice, READ_STEP) {
         let mut byte = [0];
         if !matches!(pread(file, &mut byte, position), Ok(1)) {
             return;
