@@ -21,7 +21,7 @@ const READ_STEP: u64 = 128 << 10;
 /// How many bytes behind a cold slice are asked for too: the reader will want them next.
 const AHEAD: u64 = 4 << 20;
 
-/// Whether some of a slice is probably not in memory. Costs a microsecond a megabyte, and nothing
+/// Whether some of a slice is probably not in memory. Costs a few microseconds a megabyte, and nothing
 /// for what was written just now: `end` is how far the reader may see.
 pub(crate) fn is_cold(slice: &FetchSlice, end: i64) -> bool {
     if slice.len <= JUST_WRITTEN && slice.bound >= end {
