@@ -6,9 +6,12 @@ The expected outputs lie in golden/, taken from Apache Kafka 4.3.1 itself by
 import os
 import pathlib
 import re
+import subprocess
 
 import tap
+import wire
 from broker import KAFKA, kafka_home, tool
+from wirebytes import array, string
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 IN = ("--bootstrap-server", "{b}")
@@ -61,6 +64,9 @@ COMMANDS = [
     ("configs-broker-default-describe", "kafka-configs", [*IN, "--describe", "--entity-type", "brokers", "--entity-default"], None),
     ("configs-broker-describe-all", "kafka-configs", [*IN, "--describe", "--all", "--entity-type", "brokers", "--entity-name", "1"], None),
     ("configs-broker-loggers", "kafka-configs", [*IN, "--alter", "--entity-type", "broker-loggers", "--entity-name", "1", "--add-config", "no.such.logger=DEBUG"], None),
+    ("configs-broker-loggers-root", "kafka-configs", [*IN, "--alter", "--entity-type", "broker-loggers", "--entity-name", "1", "--add-config", "root=INFO"], None),
+    ("configs-broker-loggers-level", "kafka-configs", [*IN, "--alter", "--broker-logger", "1", "--add-config", "root=LOUD"], None),
+    ("configs-broker-loggers-delete", "kafka-configs", [*IN, "--alter", "--broker-logger", "1", "--delete-config", "root"], None),
     ("configs-group", "kafka-configs", [*IN, "--alter", "--entity-type", "groups", "--entity-name", "gg", "--add-config", "consumer.session.timeout.ms=50000"], None),
     ("configs-group-describe", "kafka-configs", [*IN, "--describe", "--entity-type", "groups", "--entity-name", "gg"], None),
     ("client-metrics", "kafka-client-metrics", [*IN, "--alter", "--name", "m1", "--metrics", "org.apache.kafka.producer.", "--interval", "60000"], None),
@@ -196,3 +202,75 @@ def run(b):
     offsets.write_text('{"partitions":[{"topic":"t2","partition":0,"offset":10}],"version":1}')
     for name, program, args, text in COMMANDS:
         tap.run(f"tools/{name}", command, b, name, program, args, text, offsets=offsets)
+    tap.run("tools/requests for loggers that no tool sends", odd_loggers, b)
+    if not KAFKA:
+        tap.run("tools/levels of loggers hold at once", loggers, b)
+
+
+def odd_loggers(b):
+    """What a node says to changes of loggers that Kafka's own client does not ask for: code and text of each resource."""
+    INVALID_REQUEST, INVALID_CONFIG, NONE = 42, 40, 0
+
+    def answers(key, version, *resources):
+        r = wire.Reader(wire.ask(b.port, key, version, array(resources) + b"\0"))
+        r.take(">i")
+        return [(r.take(">h"), r.string(), r.take(">b"), r.string())[:2] for _ in range(r.take(">i"))]
+
+    def incremental(name, *changes):
+        row = lambda logger, op, level: string(logger) + op.to_bytes(1, "big", signed=True) + string(level)
+        return b"\x08" + string(name) + array([row(*change) for change in changes])
+
+    def full(name, *values):
+        return b"\x08" + string(name) + array([string(logger) + string(level) for logger, level in values])
+
+    def asked(*resources):
+        return answers(44, 0, *resources)
+
+    SET, DELETE, UNKNOWN = 0, 1, 9
+    same = incremental("1", ("root", SET, "INFO"))
+    told = [
+        asked(same), asked(same, same), asked(incremental("7", ("root", SET, "INFO"))), asked(incremental("x", ("root", SET, "INFO"))),
+        asked(incremental("", ("root", SET, "INFO"))), asked(incremental("1", ("root", UNKNOWN, "INFO"))), asked(incremental("1", ("root", SET, None))),
+        asked(incremental("1", ("root", SET, "INFO"), ("root", DELETE, None))), asked(incremental("1", ("root", SET, "info"))), asked(incremental("1")),
+        asked(incremental("1", ("no.such", SET, "LOUD"))), answers(33, 1, full("1", ("root", "INFO"))),
+    ]
+    levels = "Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN"
+    want = [
+        [(NONE, None)], [(INVALID_REQUEST, "Each resource must appear at most once.")] * 2,
+        [(INVALID_REQUEST, "Unexpected node id. Expected 1, but received 7")], [(INVALID_REQUEST, "Node id must be an integer, but it is: x")],
+        [(INVALID_REQUEST, "Node id must be an integer, but it is: ")],
+        # Kafka stumbles over a number that it does not know.
+        [(-1, None) if KAFKA else (INVALID_REQUEST, "Unknown operation type 9 is not allowed for the BROKER_LOGGER resource")],
+        [(INVALID_REQUEST, "Null value not supported for : root")], [(INVALID_REQUEST, "Error due to duplicate config keys")],
+        [(INVALID_CONFIG, f"Cannot set the log level of root to info as it is not a supported log level. {levels}")], [(NONE, None)],
+        [(INVALID_CONFIG, "Logger no.such does not exist!")], [(INVALID_REQUEST, "Unknown resource type 8")],
+    ]
+    assert told == want, "\n".join(f"{a} instead of {b}" for a, b in zip(told, want) if a != b)
+
+
+def loggers(b):
+    """A level of a logger that changes: lines come that did not, go again, and none is left of it after a restart."""
+    def change(*args):
+        tool("kafka-configs", "--bootstrap-server", b.bootstrap, "--alter", "--broker-logger", "1", *args)
+
+    def level(name):
+        described = tool("kafka-configs", "--bootstrap-server", b.bootstrap, "--describe", "--broker-logger", "1").stdout
+        return re.search(rf"^  {name}=(\w+) sensitive=false synonyms={{}}$", described, re.M)[1]
+
+    def told():
+        before = len(b.output())
+        p = subprocess.run(["kcat", "-b", b.bootstrap, "-P", "-t", "loggers", "-X", "message.timeout.ms=5000"], input="no key\n", capture_output=True, text=True, timeout=30)
+        assert p.returncode, "a record without a key in a compacted topic"
+        return "DEBUG ottla_server" in re.sub(r"\x1b\[\d*m", "", b.output()[before:])
+
+    tool("kafka-topics", "--bootstrap-server", b.bootstrap, "--create", "--topic", "loggers", "--config", "cleanup.policy=compact")
+    assert not told() and level("ottla_server") == "INFO"
+    change("--add-config", "ottla_server=DEBUG")
+    assert told() and level("ottla_server") == "DEBUG" and level("ottla_engine") == "INFO"
+    change("--delete-config", "ottla_server")
+    assert not told() and level("ottla_server") == "INFO"
+    change("--add-config", "ottla=DEBUG")
+    assert told() and level("ottla_server") == "DEBUG", "all rooms"
+    b.stop()
+    b.start()
+    assert not told() and level("ottla") == "INFO"

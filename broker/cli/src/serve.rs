@@ -10,8 +10,9 @@ use ottla_log::disk::real::RealDisk;
 use ottla_quorum::format::{
     FormatRequest, IfFormatted, InitialQuorum, Unstable, format, is_pristine, random_uuid,
 };
-use ottla_server::Node;
-use tracing::{info, warn};
+use ottla_server::{Loggers, Node};
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
 
 const USAGE: &str = "\
 usage: ottla server [FILE] [--override KEY=VALUE]...
@@ -69,7 +70,7 @@ fn start(args: &[String]) -> Result<(), String> {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let arguments = arguments(args)?;
     let parsed = read(&arguments)?;
-    init_logging();
+    let loggers = Arc::new(init_logging());
     for warning in &parsed.warnings {
         warn!("{warning}");
     }
@@ -81,7 +82,7 @@ fn start(args: &[String]) -> Result<(), String> {
     let theirs = Arc::clone(&config);
     // A node that is stopped before it serves has promised nothing to anyone, and what its start
     // writes can be broken off at any time: the process may simply end.
-    let Some(started) = stop.unless_told(move || Node::start(theirs))? else {
+    let Some(started) = stop.unless_told(move || Node::start(theirs, loggers))? else {
         info!("told to stop before it served");
         return Ok(());
     };
@@ -134,15 +135,25 @@ fn decoded(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(latin_1)
 }
 
-/// Log lines go to standard error; `RUST_LOG` says which.
-fn init_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(QUIET_OPENRAFT));
-    tracing_subscriber::fmt()
+/// Log lines go to standard error; `RUST_LOG` says which, and the loggers from then on.
+fn init_logging() -> Loggers {
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok();
+    let asked = asked.and_then(|text| Some((EnvFilter::try_new(&text).ok()?, text)));
+    let (filter, directives) =
+        asked.unwrap_or_else(|| (EnvFilter::new(QUIET_OPENRAFT), QUIET_OPENRAFT.to_owned()));
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        // Places that write nothing are still found out once: what a filter says of them is kept until it is replaced.
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
+    builder.init();
+    Loggers::new(&directives, move |directives| {
+        if let Err(error) = handle.reload(EnvFilter::new(directives)) {
+            error!(%error, directives, "the levels of loggers are not changed");
+        }
+    })
 }
 
 /// Formats the data folder of a node that was given no file, if there is nothing in it.

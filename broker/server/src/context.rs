@@ -21,6 +21,7 @@ use ottla_wire::{ErrorCode, Uuid};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
+use crate::loggers::Loggers;
 use crate::peers::Controllers;
 
 /// How long a request waits until this node has the topics that it had made.
@@ -62,6 +63,8 @@ pub struct Context {
     pub control: tokio::runtime::Handle,
     /// Producer ids that the controller gave to this broker.
     pub producer_ids: crate::producer_ids::ProducerIds,
+    /// The loggers of the process.
+    pub loggers: Arc<Loggers>,
     /// What clients say of themselves (KIP-714).
     pub telemetry: crate::telemetry::ClientTelemetry,
     /// The offset of the metadata log up to which this node has published.

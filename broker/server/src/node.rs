@@ -34,6 +34,7 @@ use tracing::{debug, error, info};
 
 use crate::context::Context;
 use crate::http::Http;
+use crate::loggers::Loggers;
 use crate::peers::{Controllers, Links, Ways, brokers};
 use crate::telemetry::ClientTelemetry;
 use crate::vigil;
@@ -107,7 +108,7 @@ impl Node {
     ///
     /// # Errors
     /// One line that says what is wrong.
-    pub fn start(config: Arc<BrokerConfig>) -> Result<Self, StartError> {
+    pub fn start(config: Arc<BrokerConfig>, loggers: Arc<Loggers>) -> Result<Self, StartError> {
         settings::check_supported(&config)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let found = directories::identify(&disk, &config)?;
@@ -177,6 +178,7 @@ impl Node {
             controllers,
             control: control.handle().clone(),
             producer_ids: Default::default(),
+            loggers,
             telemetry: ClientTelemetry::new(&config),
             applied: applied.clone(),
             lifecycle: std::sync::OnceLock::new(),

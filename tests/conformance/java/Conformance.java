@@ -739,6 +739,64 @@ public class Conformance {
         equal(files, 1L, "it is in one directory");
     }
 
+    @Story static void brokerLoggers() throws Exception {
+        String id = Integer.toString(admin.describeCluster().nodes().get().iterator().next().id());
+        ConfigResource r = new ConfigResource(ConfigResource.Type.BROKER_LOGGER, id);
+        Callable<SortedMap<String, String>> levels = () -> {
+            SortedMap<String, String> found = new TreeMap<>();
+            for (ConfigEntry e : admin.describeConfigs(List.of(r), new DescribeConfigsOptions().includeSynonyms(true)).all().get().get(r).entries()) {
+                equal(e.source(), ConfigEntry.ConfigSource.DYNAMIC_BROKER_LOGGER_CONFIG, "source of " + e);
+                check(!e.isReadOnly() && !e.isSensitive() && !e.isDefault(), "flags of " + e);
+                equal(e.type(), ConfigEntry.ConfigType.UNKNOWN, "type of " + e);
+                equal(e.synonyms(), List.of(), "synonyms of " + e);
+                found.put(e.name(), e.value());
+            }
+            return found;
+        };
+        SortedMap<String, String> before = levels.call();
+        String root = before.get("root"), some = before.keySet().stream().filter(n -> !n.equals("root")).reduce((a, b) -> b).get();
+        check(root != null, "the root is one of " + before);
+        AlterConfigOp.OpType set = AlterConfigOp.OpType.SET, delete = AlterConfigOp.OpType.DELETE;
+        alterLoggers(r, some, "FATAL", set);
+        equal(levels.call().get(some), "FATAL", "level of " + some);
+        alterLoggers(r, some, "ERROR", set);
+        equal(levels.call().get(some), "ERROR", "level of " + some);
+        alterLoggers(r, some, "", delete);
+        alterLoggers(r, "root", "WARN", set);
+        equal(levels.call().get("root"), "WARN", "level of the root");
+        equal(levels.call().get(some), "WARN", "without a level of its own it has the root's");
+        alterLoggers(r, "root", root, set);
+        equal(levels.call().get(some), root, "and follows it");
+        admin.incrementalAlterConfigs(Map.of(r, List.of(new AlterConfigOp(new ConfigEntry(some, "ERROR"), set))),
+            new AlterConfigsOptions().validateOnly(true)).all().get();
+        equal(levels.call().get(some), root, "only validated");
+
+        equal(fails(InvalidConfigurationException.class, () -> alterLoggers(r, "no.such", "INFO", set)).getMessage(),
+            "Logger no.such does not exist!", "unknown logger");
+        equal(fails(InvalidConfigurationException.class, () -> alterLoggers(r, "no.such", "", delete)).getMessage(),
+            "Logger no.such does not exist!", "unknown logger");
+        equal(fails(InvalidConfigurationException.class, () -> alterLoggers(r, "root", "LOUD", set)).getMessage(),
+            "Cannot set the log level of root to LOUD as it is not a supported log level. Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN",
+            "unknown level");
+        equal(fails(InvalidRequestException.class, () -> alterLoggers(r, "root", "", delete)).getMessage(),
+            "Removing the log level of the root logger is not allowed", "root");
+        for (AlterConfigOp.OpType op : List.of(AlterConfigOp.OpType.APPEND, AlterConfigOp.OpType.SUBTRACT))
+            equal(fails(InvalidRequestException.class, () -> alterLoggers(r, "root", "INFO", op)).getMessage(),
+                op + " operation is not allowed for the BROKER_LOGGER resource", "operation");
+        fails(InvalidConfigurationException.class, () -> admin.incrementalAlterConfigs(Map.of(r, List.of(
+            new AlterConfigOp(new ConfigEntry(some, "ERROR"), set),
+            new AlterConfigOp(new ConfigEntry("no.such", "ERROR"), set)))).all().get());
+        equal(levels.call().get(some), root, "all of them or none");
+        if (!before.get(some).equals(root)) alterLoggers(r, some, before.get(some), set);
+        equal(levels.call(), before, "as before");
+        check(admin.listConfigResources(Set.of(ConfigResource.Type.BROKER_LOGGER), new ListConfigResourcesOptions()).all().get().contains(r), "listed");
+    }
+
+    static Void alterLoggers(ConfigResource of, String logger, String level, AlterConfigOp.OpType op) throws Exception {
+        admin.incrementalAlterConfigs(Map.of(of, List.of(new AlterConfigOp(new ConfigEntry(logger, level), op)))).all().get();
+        return null;
+    }
+
     @Story static void listConfigResources() throws Exception {
         ConfigResource r = new ConfigResource(ConfigResource.Type.CLIENT_METRICS, "cm-" + RUN);
         admin.incrementalAlterConfigs(Map.of(r, List.of(

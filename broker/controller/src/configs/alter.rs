@@ -185,7 +185,9 @@ fn target(kind: ResourceType, name: &str) -> Result<Target<'_>, ApiError> {
             Ok(_) => Ok(Target::Broker),
         },
         // Levels of loggers are never recorded: each node keeps its own.
-        ResourceType::BrokerLogger => Err(request("Unknown resource type BROKER_LOGGER")),
+        ResourceType::BrokerLogger => {
+            Err(request(format!("Unknown resource type {}", kind.code())))
+        }
     }
 }
 

@@ -140,13 +140,21 @@ fn describe(
             describe_client_metrics(&overrides(ResourceType::ClientMetrics), options).map_err(bad)
         }
         Some(ResourceType::BrokerLogger) => {
-            own_broker(call, name).map(|()| loggers::describe(options))
+            own_logger(call, name).map(|()| loggers::describe(call, options))
         }
         None => Err((
             ErrorCode::INVALID_REQUEST,
             format!("Unsupported resource type: {}", resource.resource_type),
         )),
     }
+}
+
+/// A node describes its own loggers alone.
+fn own_logger(call: &Call, name: &str) -> Result<(), Failure> {
+    if name.is_empty() {
+        return Err((ErrorCode::INVALID_REQUEST, "Broker id must not be empty".to_owned()));
+    }
+    own_broker(call, name).map_err(|(code, why)| (code, why.replace(" or empty string,", "")))
 }
 
 /// A broker describes itself alone.
