@@ -10,6 +10,7 @@ import struct
 import time
 
 import tap
+import wire
 from broker import Broker, free_ports, tool
 from cluster import BROKER, Cluster, all_in_sync
 from load import FAST, create
@@ -158,7 +159,7 @@ def spoiled_snapshot(c):
         newest = sorted(disk.metadata.glob("*.checkpoint"))[-1]
         flip(newest)
         disk.node.launch()
-        said(disk.node, "a snapshot of the metadata is left out", newest.name, "corrupt")
+        said(disk.node, "a snapshot of the metadata is left out", newest.name, "corrupt", "An older one", "delete the file")
         disk.node.wait_answers()
         # It has gone on: an older copy of its disk would not do any more.
         disk.node.stop()
@@ -169,6 +170,7 @@ def spoiled_snapshot(c):
 def spoiled_log(c):
     """A bit of the metadata log is another one; a piece in the middle is gone; the rest is gone."""
     with Disk(c, 3) as disk:
+        without_snapshots(disk.metadata)
         log = sorted(disk.metadata.glob("*.log"))[0]
         whole = log.read_bytes()
         says = (str(log), "below offset", "was flushed", "Nothing was cut off", "catch up from them: mv", "quorum-state")
@@ -183,20 +185,98 @@ def spoiled_log(c):
 def advice_followed(c):
     """What the line says to do is done, word for word: the node has the log again, and a vote."""
     c[3].stop()
-    log = sorted((c[3].data / "__cluster_metadata-0").glob("*.log"))[0]
+    metadata = c[3].data / "__cluster_metadata-0"
+    without_snapshots(metadata)
+    log = sorted(metadata.glob("*.log"))[0]
     os.truncate(log, log.stat().st_size // 2)
     ends(c[3], "catch up from them")
-    advice = re.findall(r"catch up from them: (mv .*?/) ?[;.\n]", c[3].output() + "\n")[-1]
+    catches_up(c, c[3])
+
+
+def catches_up(c, node):
+    """Does what the last line of a node says to do, and starts it."""
+    advice = re.findall(r"catch up from them: (mv .*?/) ?[;.\n]", node.output() + "\n")[-1]
+    shutil.rmtree(node.data.with_suffix(".damaged"), ignore_errors=True)
     assert os.system(advice) == 0, advice
-    c[3].start()
-    said(c[3], "has the metadata log again, and votes")
+    votes = "has the metadata log again, and votes"
+    before = node.output().count(votes)
+    node.start()
+    end = time.time() + 30
+    while node.output().count(votes) == before:
+        assert time.time() < end, f"it has no vote: {node.output()[-1500:]}"
+        time.sleep(0.02)
     c.wait_partitions(all_in_sync, "refused")
+
+
+def leader_and_follower(c):
+    """The id of the active controller, and a node that is another one."""
+    told = next(iter(c.nodes.values())).port
+    end = time.time() + 30
+    while (leader := wire.active_controller(told)) not in c.nodes:
+        assert time.time() < end, "no active controller"
+    return leader, next(node for i, node in c.nodes.items() if i != leader)
+
+
+def older_copy_of_a_disk(c):
+    """A member of the quorum on a copy of its disk from before: its leader counts on what it acknowledged since."""
+    leader, node = leader_and_follower(c)
+    node.stop()
+    older = node.folder / "older"
+    shutil.copytree(node.data, older)
+    node.start()
+    create(c, "since", 6)
+    c.wait_partitions(all_in_sync, "since")
+    node.kill()
+    shutil.rmtree(node.data)
+    older.rename(node.data)
+    ends(node, str(node.data), "acknowledged", f"node {leader}, which leads", "put back to an older state", "catch up from them: mv", "quorum-state")
+    assert leader_and_follower(c)[0] == leader, "its leader leads on"
+    catches_up(c, node)
+
+
+def two_controllers_with_one_id(c):
+    """A copy of a member's disk runs beside it: they would vote twice. One of the two is told so, and nobody else ends."""
+    leader, node = leader_and_follower(c)
+    node.stop()
+    copy = c.folder / "copy"
+    shutil.copytree(node.data, copy / "data")
+    node.start()
+    create(c, "beside", 6)
+    port = free_ports(3)
+    twin = Broker({**node.config, "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{port + 1}", "log.dirs": str(copy / "data"),
+                   "http.listeners": f"http://127.0.0.1:{port + 2}"}, folder=copy, port=port, cluster_id=c[1].cluster_id, formatting=("--ignore-formatted",))
+    me = node.config["node.id"]
+    twin.launch()
+    try:
+        end = time.time() + 30
+        says = [re.compile(rf"two processes run as node {me}.*must be stopped|refuses this node: two processes run as node {me}.*Stop one of the two"),
+                re.compile("another process runs on a copy of it.*catch up from them")]
+        while not (line := next((line for n in (twin, *c.nodes.values()) for line in n.output().splitlines() if any(s.search(line) for s in says)), None)):
+            assert time.time() < end, twin.output()[-1500:]
+            time.sleep(0.02)
+        print(f"  {line}", flush=True)
+    finally:
+        if twin.alive():
+            twin.kill()
+    assert all(n.alive() for n in c.nodes.values() if n is not node), "another node ended"
+    # The one that is left may have been taken for the other: it is started again.
+    if node.alive():
+        node.stop()
+    node.start()
+    c.wait_partitions(all_in_sync, "beside")
 
 
 def taken_port(c):
     """Two nodes of one machine with one port for HTTP."""
     node = Broker({"http.listeners": f"http://127.0.0.1:{c[1].port + 2}"}, folder=c.folder / "port")
     ends(node, f"127.0.0.1:{c[1].port + 2}", "http.listeners", "in use", "a port of its own")
+
+
+def without_snapshots(metadata):
+    """What a snapshot holds need not be in the log: damage to that is none."""
+    for snapshot in metadata.glob("*.checkpoint"):
+        if int(snapshot.name[:20]):
+            snapshot.unlink()
 
 
 def flip(file):
@@ -213,6 +293,6 @@ def run():
                       spoiled_snapshot, spoiled_log):
             tap.run(f"refused/{story.__name__}", story, c)
         c[3].start()
-        for story in (two_with_one_id, stale_epoch, taken_port, advice_followed):
+        for story in (two_with_one_id, stale_epoch, taken_port, advice_followed, older_copy_of_a_disk, two_controllers_with_one_id):
             tap.run(f"refused/{story.__name__}", story, c)
         tap.run("refused/the cluster serves", c.wait_partitions, all_in_sync, "refused")

@@ -69,6 +69,23 @@ pub enum QuorumError {
         /// Where the log begins.
         log_start: i64,
     },
+    /// This node's log lacks entries that this node acknowledged. It was left as it is.
+    #[error(
+        "the metadata log in {} ends before entry {end}, and this node acknowledged all before entry {acknowledged} to \
+         node {leader}, which leads: the disk was put back to an older state, or another process runs on a copy of it. {}",
+        dir.display(),
+        rescue(dir)
+    )]
+    Forgotten {
+        /// The directory of the metadata partition.
+        dir: PathBuf,
+        /// The raft index behind the last entry that is there.
+        end: u64,
+        /// The same of the last entry that was acknowledged.
+        acknowledged: u64,
+        /// To whom.
+        leader: i32,
+    },
     /// A newer software raised a feature of the cluster to a level that is not known here. Nothing was changed.
     #[error(
         "{}, offset {offset}: {what} here. Nothing was changed. Start a version of this software that knows that level, \
@@ -119,7 +136,7 @@ fn rescue(dir: &Path) -> String {
     let aside = dir.parent().unwrap_or(dir).with_extension("damaged");
     let (dir, aside) = (dir.display(), aside.display());
     format!(
-        "Nothing was cut off. Where most of the other controllers are up, have this one catch up from them: mv {dir} {aside} \
+        "Nothing was cut off. Where most of the other controllers are up, have this one catch up from them: mv -T {dir} {aside} \
          && mkdir {dir} && cp {aside}/quorum-state {dir}/ ; where this is the only one, restore {dir} from a backup"
     )
 }
@@ -145,6 +162,7 @@ impl QuorumError {
             | Self::Corrupt { .. }
             | Self::Damaged { .. }
             | Self::NoSnapshot { .. }
+            | Self::Forgotten { .. }
             | Self::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
             Self::NoVoters(_) | Self::Membership(_) => ErrorCode::INVALID_REQUEST,
             Self::Busy(_) => ErrorCode::REQUEST_TIMED_OUT,

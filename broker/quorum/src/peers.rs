@@ -170,16 +170,25 @@ impl Peers {
             tracing::error!(
                 "node {} of the metadata quorum has lost entries that it acknowledged (it had all up to {upto}, and lacks \
                  {index}): its disk was put back to an older state, or another process runs on a copy of it. It gets no \
-                 entries from here on. Stop it, and start it again with its metadata log directory emptied",
+                 entries from here on, and ends; its own log says what to do",
                 key.id
             );
         }
         true
     }
 
+    /// The last entry that a member acknowledged to the leader of this vote, if it was found to lack some of those.
+    pub(crate) fn forgotten(&self, key: NodeKey, vote: Vote) -> Option<u64> {
+        let known = self.known.lock();
+        let acknowledged = known.acknowledged.get(&key).filter(|(of, _)| *of == vote);
+        acknowledged.filter(|_| known.forgetful.contains(&key)).map(|(_, upto)| *upto)
+    }
+
     /// A member says that it has lost its log, and begins anew.
     pub(crate) fn begins_anew(&self, key: NodeKey) {
-        self.known.lock().acknowledged.remove(&key);
+        let mut known = self.known.lock();
+        known.acknowledged.remove(&key);
+        known.forgetful.remove(&key);
     }
 
     /// Whether a node of another cluster is new here. It asks many times a second, and a person is told once.

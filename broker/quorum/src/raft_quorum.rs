@@ -280,6 +280,7 @@ impl RaftQuorum {
             changer: self.changer.clone(),
             member: options.member.clone(),
             inbox: Inbox::default(),
+            signals: self.signals.clone(),
         };
         self.desk = Some(Arc::new(desk));
         let greeter = Greeter {

@@ -224,11 +224,14 @@ impl RaftNetworkV2<TypeConfig> for Way {
         } else {
             option.hard_ttl().saturating_mul(APPEND_PATIENCE)
         };
+        // It is told, so that it can tell the person who looks at it.
+        let lost = self.peers.forgotten(self.to, rpc.vote);
         let body = AppendBody {
             vote: WireVote::new(&rpc.vote),
             previous: WirePosition::new(rpc.prev_log_id),
             committed: WirePosition::new(rpc.leader_commit),
             batches,
+            lost_before: lost.map_or(0, |upto| i64::try_from(upto).unwrap_or(0).saturating_add(1)),
         };
         let answer: AppendAnswer = self.ask(Kind::Append, &body, patience).await?;
         let previous = rpc.prev_log_id.map(|id| id.index);

@@ -26,6 +26,7 @@ use crate::rpc::{
     HelloAnswer, HelloBody, Incoming, Kind, Refusal, TransferAnswer, TransferBody, VoteAnswer,
     VoteBody, WirePosition, WireVote,
 };
+use crate::state_machine::Signals;
 use crate::store::{self, Store};
 use crate::types::{CommittedLeaderId, Entry, LogId};
 use crate::voter::{Member, NodeKey, Voter};
@@ -57,6 +58,8 @@ pub(crate) struct Desk {
     /// Where this node listens.
     pub(super) member: Member,
     pub(super) inbox: Inbox,
+    /// Where the reason is noted when this node must not go on.
+    pub(super) signals: Arc<Signals>,
 }
 
 impl Desk {
@@ -169,6 +172,7 @@ impl Desk {
         if !vote.is_committed() {
             return Err(invalid("nobody leads by that vote".to_owned()));
         }
+        self.check_memory(&body)?;
         let entries = entries(body.batches, previous, body.vote.epoch).map_err(invalid)?;
         let request =
             AppendEntriesRequest { vote, prev_log_id: previous, entries, leader_commit: committed };
@@ -187,6 +191,28 @@ impl Desk {
             }
         }
         self.done(&wire)
+    }
+
+    /// Ends this node's part in the quorum if the leader says that entries are gone which this node acknowledged, and
+    /// they are. With what is left it could vote for a leader that lacks what is committed, and it gets nothing more.
+    fn check_memory(&self, body: &AppendBody) -> Done<()> {
+        let Some(acknowledged) = u64::try_from(body.lost_before).ok().filter(|lost| *lost > 0) else {
+            return Ok(());
+        };
+        let end = self.store.next_index();
+        if end >= acknowledged || self.standings.now() != Standing::Full {
+            return Ok(());
+        }
+        let leader = body.vote.node.key().id;
+        let dir = self.store.dir().to_owned();
+        let why = QuorumError::Forgotten { dir, end, acknowledged, leader }.to_string();
+        // The first reason is the cause of those after it.
+        if self.signals.refusal.set(why.clone()).is_ok() {
+            let raft = self.raft.clone();
+            // This request is answered by the task that the end waits for.
+            tokio::spawn(async move { raft.shutdown().await });
+        }
+        Err(No(Refusal::Stopped, why))
     }
 
     async fn transfer(&self, body: TransferBody) -> Done<Bytes> {

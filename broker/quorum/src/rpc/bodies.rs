@@ -82,6 +82,10 @@ pub(crate) struct AppendBody {
     pub(crate) committed: WirePosition,
     /// The batches of the entries as they stand in the log, one after the other.
     pub(crate) batches: Bytes,
+    /// The receiver acknowledged all entries before this index to this leader, and lacks some of them; 0 where nothing
+    /// like that is known.
+    #[field(tag = 0, tagged = "0+")]
+    pub(crate) lost_before: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Message)]

@@ -182,7 +182,10 @@ impl Begin {
                 Ok(contents) => contents,
                 Err(e) => {
                     // An older one, with the log behind it, is as good.
-                    tracing::error!("a snapshot of the metadata is left out: {e}");
+                    tracing::error!(
+                        "a snapshot of the metadata is left out: {e}. An older one, with the log behind it, is as good: delete \
+                         the file, or let it be deleted when it is old"
+                    );
                     continue;
                 }
             };
@@ -309,11 +312,16 @@ fn tell(log: &Log, report: &LoadReport, dir: &Path) {
 #[cfg(test)]
 mod tests {
     use openraft::EntryPayload;
+    use ottla_log::disk::Open;
     use ottla_log::disk::sim::SimDisk;
 
     use super::*;
 
     fn open(disk: &SimDisk) -> Arc<Store> {
+        try_open(disk).unwrap().store
+    }
+
+    fn try_open(disk: &SimDisk) -> Result<Opened, QuorumError> {
         let options = StoreOptions {
             node: NodeKey::new(1, Uuid::from_u128(1)),
             disk: Arc::new(disk.clone()),
@@ -323,7 +331,7 @@ mod tests {
             retention: Retention::default(),
             clock: || 1_800_000_000_000,
         };
-        Store::open(options).unwrap().store
+        Store::open(options)
     }
 
     /// A follower that died before it flushed finds the entries when it gets up, and says so when the leader asks. The
@@ -370,5 +378,31 @@ mod tests {
         let disk = disk.next_process();
         disk.revive();
         assert_eq!(open(&disk).log.end_offset(), 4);
+    }
+
+    /// The log was cut behind a snapshot, and then the snapshot was spoiled.
+    #[test]
+    fn a_log_without_the_snapshot_that_it_follows_is_refused_and_left() {
+        let disk = SimDisk::new(1);
+        let store = open(&disk);
+        let entry =
+            |index| Entry::new(LogId::new(CommittedLeaderId::new(1), index), EntryPayload::Blank);
+        store.append((0..5).map(entry).collect()).unwrap();
+        let id = SnapshotId { end_offset: 3, epoch: 2 };
+        let head = snapshot::Head { last_contained_ms: 0, epoch: 2, controls: &[] };
+        store.write_snapshot(id, &head, std::iter::empty(), 0).unwrap();
+        let disk = disk.next_process();
+        disk.revive();
+        let path = open(&disk).dir().join(id.file_name());
+        let disk = disk.next_process();
+        disk.revive();
+        let file = disk.open(&path, Open::Write).unwrap();
+        let middle = file.len().unwrap() / 2;
+        file.write_at(&[0xff; 8], middle).unwrap();
+        for _ in 0..2 {
+            let refused = try_open(&disk).unwrap_err();
+            assert!(matches!(refused, QuorumError::NoSnapshot { log_start: 3, .. }), "{refused}");
+            assert!(refused.to_string().contains("catch up from them: mv"), "{refused}");
+        }
     }
 }

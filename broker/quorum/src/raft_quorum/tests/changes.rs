@@ -197,8 +197,8 @@ async fn a_leader_refills_a_member_whose_disk_was_emptied_under_its_identity() {
     cluster.agree(last.offset).await;
 }
 
-/// The disk of a member is put back to what it was some time ago: it has forgotten what it acknowledged, and says
-/// nothing of it. The others go on.
+/// The disk of a member is put back to what it was some time ago: it has forgotten what it acknowledged. It ends, and
+/// says why; the others go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_whose_disk_was_put_back_ends_nobody() {
     let ids = [1, 2, 3];
@@ -227,6 +227,8 @@ async fn a_member_whose_disk_was_put_back_ends_nobody() {
         n += 1;
     }
     assert_eq!(cluster.leader().await, (leader, epoch), "it leads on");
+    let why = tokio::time::timeout(PATIENCE, cluster.nodes[&victim].ended()).await.expect("it goes on");
+    assert!(why.contains("put back to an older state") && why.contains("catch up from them"), "{why}");
     // As the error says.
     cluster.stop_node(victim).await;
     std::fs::remove_dir_all(&dir).unwrap();
