@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ottla_config::{BrokerConfig, keys};
 use ottla_net::{NetConfig, QuotaSettings};
-use ottla_quorum::{Endpoint, KraftVersions, Member, NodeKey, Voter};
+use ottla_quorum::{Endpoint, Member, NodeKey, Voter};
 use ottla_wire::Uuid;
 use tracing::warn;
 
@@ -62,8 +62,7 @@ pub(super) fn voters(config: &BrokerConfig, me: NodeKey) -> Vec<Voter> {
                 host: v.address.host.clone(),
                 port: v.address.port,
             }],
-            // A static quorum has no kraft.version.
-            kraft_versions: KraftVersions::SUPPORTED,
+            ..Member::default()
         },
     };
     config.voters().iter().map(voter).collect()
