@@ -29,6 +29,7 @@ mod quorum;
 mod quorum_state;
 mod raft_quorum;
 mod rpc;
+pub mod simulated;
 pub mod snapshot;
 mod state_machine;
 mod store;

@@ -21,6 +21,7 @@ use crate::error::QuorumError;
 use crate::pull::{LeaderHint, Puller};
 use crate::quorum::{BoxFuture, Description, Leadership, Proposal, Quorum, Replica, VoterChange};
 use crate::raft_quorum::Options;
+use crate::simulated;
 use crate::state_machine::{Signals, StateMachine};
 use crate::store::{Opened, Store};
 use crate::types::StoredMembership;
@@ -69,7 +70,7 @@ impl ObserverQuorum {
     pub async fn start(options: Options, puller: Arc<dyn Puller>) -> Result<Self, QuorumError> {
         let node = options.node;
         let store_options = options.store();
-        let opened = tokio::task::spawn_blocking(move || Store::open(store_options)).await;
+        let opened = simulated::blocking(move || Store::open(store_options)).await;
         let Opened { store, .. } = opened.map_err(|e| QuorumError::Stopped(e.to_string()))??;
         let signals = Signals::new();
         let shared = Arc::new(Shared {
@@ -96,7 +97,7 @@ impl ObserverQuorum {
             puller,
         );
         follower.replay().await?;
-        let task = tokio::spawn(follower.run(wished, stopped));
+        let task = simulated::spawn(follower.run(wished, stopped));
         let task = Mutex::new(Some(task));
         Ok(Self { node, store, signals, shared, wishes, stop, task })
     }
@@ -130,7 +131,7 @@ impl ObserverQuorum {
             task.await.map_err(|e| QuorumError::Stopped(e.to_string()))?;
         }
         let store = self.store.clone();
-        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        let closed = simulated::blocking(move || store.close()).await;
         closed.map_err(|e| QuorumError::Stopped(e.to_string()))?
     }
 }

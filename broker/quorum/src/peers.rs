@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::pace::Pace;
 use crate::rpc::{self, Kind, Refusal, RequestHead, RpcError};
+use crate::simulated;
 use crate::transport::{Transport, TransportError};
 use crate::types::Vote;
 use crate::voter::{Member, NodeKey};
@@ -97,7 +98,7 @@ impl Peers {
         cluster_id: String,
         pace: Pace,
     ) -> Self {
-        let incarnation = rand::random::<i64>();
+        let incarnation = simulated::chance().cast_signed();
         let known = Mutex::default();
         Self { transport, me, directory, cluster_id, incarnation, pace, known }
     }

@@ -42,6 +42,7 @@ use crate::pull::LeaderHint;
 use crate::quorum::{
     BoxFuture, Committed, Description, Leadership, Proposal, Quorum, Replica, VoterChange,
 };
+use crate::simulated;
 use crate::state_machine::{Signals, SnapshotPolicy, SnapshotSource, StateMachine};
 use crate::store::{LogStore, Opened, Retention, Store, StoreOptions};
 use crate::transport::Transport;
@@ -301,7 +302,7 @@ impl RaftQuorum {
         if !blank {
             self.begin(fresh, initial).await?;
         }
-        let task = tokio::spawn(greeter.run());
+        let task = simulated::spawn(greeter.run());
         self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(task);
         Ok(())
     }
@@ -458,7 +459,7 @@ impl RaftQuorum {
         );
         tasks.iter().for_each(JoinHandle::abort);
         let store = self.store.clone();
-        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        let closed = simulated::blocking(move || store.close()).await;
         closed.map_err(|e| stopped(&e))?
     }
 }
@@ -478,7 +479,7 @@ struct OpenNode {
 impl OpenNode {
     async fn open(mut options: Options) -> Result<Self, QuorumError> {
         let store_options = options.store();
-        let opened = tokio::task::spawn_blocking(move || Store::open(store_options)).await;
+        let opened = simulated::blocking(move || Store::open(store_options)).await;
         let Opened { store, formatted_voters } = opened.map_err(|e| stopped(&e))??;
         let configured = std::mem::take(&mut options.initial_voters);
         let voters = if formatted_voters.is_empty() { by_id(configured) } else { formatted_voters };

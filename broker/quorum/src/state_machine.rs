@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt};
@@ -13,11 +12,13 @@ use ottla_log::disk::Disk;
 use ottla_metadata::features::KRAFT;
 use ottla_metadata::{ApplyError, Image, Loader, Provenance, record_version};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::Clock;
 use crate::batch;
 use crate::control;
 use crate::error::QuorumError;
+use crate::simulated;
 use crate::snapshot::{self, Head, Snapshot, SnapshotId};
 use crate::store::Store;
 use crate::types::{Applied, LogId, StoredMembership, TypeConfig};
@@ -311,7 +312,7 @@ impl StateMachine {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, QuorumError> + Send + 'static,
 ) -> io::Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = simulated::blocking(work).await;
     done.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
@@ -464,7 +465,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<RaftSnapshot> {
         let this = self.clone();
-        let built = tokio::task::spawn_blocking(move || this.build()).await;
+        let built = simulated::blocking(move || this.build()).await;
         let (id, meta) = match built.map_err(io::Error::other)? {
             Ok(done) => done,
             Err(e) => {

@@ -18,6 +18,7 @@ openraft::declare_raft_types!(
         Term = i32,
         LeaderId = leader_id_std::LeaderId<i32, NodeKey>,
         Entry = Entry,
+        AsyncRuntime = crate::simulated::Runtime,
 );
 
 /// Who led when an entry was written: its term, which is Kafka's leader epoch.

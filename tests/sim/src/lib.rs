@@ -10,6 +10,8 @@
 //! another replica that may lead (in sync, or eligible by KIP-966) is sound; `faults.rs` says how
 //! that is judged. All else may come at any time.
 //!
+//! Two levels: here the machines, joined as the engine does, around a model of the quorum; in [`whole`] the quorum itself.
+//!
 //! Start reading at [`run`], then `world.rs`; `process.rs`, `replica.rs` and `shard.rs` join the
 //! machines as the engine does, `quorum.rs` is a model of the metadata quorum around the real controller, and
 //! `invariant/` says what must hold, a file each.
@@ -29,6 +31,7 @@ pub mod replica;
 pub mod rng;
 pub mod shard;
 pub mod trace;
+pub mod whole;
 pub mod world;
 
 use std::fmt::{self, Display};

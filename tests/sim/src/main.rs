@@ -6,12 +6,44 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ottla_sim::{Outcome, Print, Trace, run, violated};
+use ottla_sim::{Outcome, Print, Trace, run, violated, whole};
 
-const USAGE: &str = "usage: ottla-sim [--seed N [--trace]] [--seeds FROM..TO] [--seconds N [--from N]] [--threads N] [--first]";
+const USAGE: &str = "usage: ottla-sim [--whole] [--seed N [--trace]] [--seeds FROM..TO] [--seconds N [--from N]] [--threads N] [--first]";
 
 /// Lines shown of a run that failed.
 const SHOWN: usize = 60;
+
+/// What is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// The machines, around a model of the quorum.
+    Machines,
+    /// The quorum itself.
+    Whole,
+}
+
+impl Level {
+    fn run(self, seed: u64, trace: Trace) -> Outcome {
+        match self {
+            Self::Machines => run(seed, trace),
+            Self::Whole => whole::run(seed, trace),
+        }
+    }
+
+    fn option(self) -> &'static str {
+        match self {
+            Self::Machines => "",
+            Self::Whole => "--whole ",
+        }
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Self::Machines => "cargo run --profile sim -p ottla-sim",
+            Self::Whole => "RUSTFLAGS='--cfg tokio_unstable' cargo run --profile sim -p ottla-sim",
+        }
+    }
+}
 
 /// What to run.
 struct Plan {
@@ -22,11 +54,19 @@ struct Plan {
     print: Print,
     /// Whether to stop at the first violation.
     first: bool,
+    level: Level,
 }
 
 fn plan() -> Result<Plan, String> {
-    let mut plan =
-        Plan { from: 0, to: 100, until: None, threads: 2, print: Print::No, first: false };
+    let mut plan = Plan {
+        from: 0,
+        to: 100,
+        until: None,
+        threads: 2,
+        print: Print::No,
+        first: false,
+        level: Level::Machines,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -50,6 +90,7 @@ fn plan() -> Result<Plan, String> {
             "--threads" => plan.threads = number(&value()?)?.clamp(1, 64) as usize,
             "--trace" => plan.print = Print::Yes,
             "--first" => plan.first = true,
+            "--whole" => plan.level = Level::Whole,
             _ => return Err(USAGE.to_owned()),
         }
     }
@@ -63,9 +104,9 @@ fn fresh() -> u64 {
 }
 
 /// A run whose panics are violations too.
-fn guarded(seed: u64, print: Print) -> Outcome {
+fn guarded(seed: u64, print: Print, level: Level) -> Outcome {
     let keep = if print == Print::Yes { 0 } else { SHOWN };
-    let ran = catch_unwind(AssertUnwindSafe(|| run(seed, Trace::new(keep, print))));
+    let ran = catch_unwind(AssertUnwindSafe(|| level.run(seed, Trace::new(keep, print))));
     ran.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
@@ -90,7 +131,7 @@ struct Totals {
 
 #[allow(clippy::print_stdout)]
 fn one(seed: u64, plan: &Plan, totals: &Totals) {
-    let outcome = guarded(seed, plan.print);
+    let outcome = guarded(seed, plan.print, plan.level);
     totals.runs.fetch_add(1, Ordering::Relaxed);
     totals.acked.fetch_add(outcome.acked, Ordering::Relaxed);
     totals.lines.fetch_add(outcome.trace.len(), Ordering::Relaxed);
@@ -107,7 +148,9 @@ fn one(seed: u64, plan: &Plan, totals: &Totals) {
         outcome.trace.last().for_each(|line| println!("    {line}"));
         println!("seed {seed}: {violation}");
         println!(
-            "again, line by line: cargo run --profile sim -p ottla-sim -- --seed {seed} --trace"
+            "again, line by line: {} -- {}--seed {seed} --trace",
+            plan.level.command(),
+            plan.level.option(),
         );
         failed.push(seed);
     }

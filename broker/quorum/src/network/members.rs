@@ -23,6 +23,7 @@ use crate::rpc::{
     AppendAnswer, AppendBody, Kind, MAX_CHUNK, Refusal, SnapshotAnswer, SnapshotBody,
     TransferAnswer, TransferBody, VoteAnswer, VoteBody, WirePosition, WireVote,
 };
+use crate::simulated;
 use crate::snapshot::SnapshotId;
 use crate::state_machine::{RaftSnapshot, SnapshotSource};
 use crate::transport::TransportError;
@@ -195,7 +196,7 @@ async fn piece(file: &Arc<dyn DiskFile>, position: u64, most: u32) -> std::io::R
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+    simulated::blocking(work).await.map_err(std::io::Error::other)?
 }
 
 impl RaftNetworkV2<TypeConfig> for Way {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::storage::{RaftSnapshotBuilder, RaftStateMachine};
@@ -10,6 +10,7 @@ use ottla_log::disk::Open;
 use ottla_wire::record::{Batch, BatchHeader};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::{Shared, SnapshotWish};
 use crate::error::QuorumError;
@@ -17,6 +18,7 @@ use crate::pace::Pace;
 use crate::pull::{Found, LeaderHint, Piece, PullAsk, PullError, Pulled, Puller, SnapshotAsk};
 use crate::quorum::{Leadership, Role};
 use crate::raft_quorum::Options;
+use crate::simulated;
 use crate::snapshot::{self, SnapshotId};
 use crate::state_machine::{RaftSnapshot, Received, Signals, SnapshotSource, StateMachine};
 use crate::store::{self, Store};
@@ -376,13 +378,13 @@ impl Follower {
             size = Some(told);
             let bytes = read(chunk.piece).await.map_err(|e| Trouble::Pull(failed(&e)))?;
             let (file, len) = (file.clone(), bytes.len() as u64);
-            let written = tokio::task::spawn_blocking(move || file.write_at(&bytes, position));
+            let written = simulated::blocking(move || file.write_at(&bytes, position));
             let written = written.await.map_err(io::Error::other)?;
             written.map_err(|e| QuorumError::io("write", &part, e))?;
             position += len;
         }
         let (disk, path) = (self.store.disk().clone(), part.clone());
-        let read = tokio::task::spawn_blocking(move || snapshot::read(&*disk, &path)).await;
+        let read = simulated::blocking(move || snapshot::read(&*disk, &path)).await;
         let contents = match read.map_err(io::Error::other)? {
             Ok(contents) => Arc::new(contents),
             // It was damaged on its way; it is asked for again.
@@ -394,7 +396,7 @@ impl Follower {
         self.state_machine.install_snapshot(&meta, source).await?;
         if let Some(last) = meta.last_log_id {
             let store = self.store.clone();
-            let purged = tokio::task::spawn_blocking(move || store.purge(last)).await;
+            let purged = simulated::blocking(move || store.purge(last)).await;
             purged.map_err(io::Error::other)??;
         }
         Ok(())
@@ -419,7 +421,7 @@ impl Follower {
     async fn flush(&mut self) -> Result<(), QuorumError> {
         self.unflushed = None;
         let store = self.store.clone();
-        let flushed = tokio::task::spawn_blocking(move || store.flush()).await;
+        let flushed = simulated::blocking(move || store.flush()).await;
         flushed.map_err(|e| QuorumError::Stopped(e.to_string()))?
     }
 
@@ -427,7 +429,7 @@ impl Follower {
     async fn build(&mut self) {
         if self.building.is_none() {
             let mut builder = self.state_machine.get_snapshot_builder().await;
-            self.building = Some(tokio::spawn(async move { builder.build_snapshot().await }));
+            self.building = Some(simulated::spawn(async move { builder.build_snapshot().await }));
         }
     }
 
@@ -439,7 +441,7 @@ impl Follower {
         let snapshot = built.map_err(io::Error::other).and_then(|built| built).map_err(ended)?;
         if let Some(last) = snapshot.meta.last_log_id {
             let store = self.store.clone();
-            let purged = tokio::task::spawn_blocking(move || {
+            let purged = simulated::blocking(move || {
                 store.purge(last)?;
                 store.clean()
             });
@@ -470,7 +472,7 @@ fn failed(e: &io::Error) -> PullError {
 async fn read(piece: Piece) -> io::Result<Bytes> {
     match piece {
         Piece::Bytes(bytes) => Ok(bytes),
-        file => tokio::task::spawn_blocking(move || file.read()).await.map_err(io::Error::other)?,
+        file => simulated::blocking(move || file.read()).await.map_err(io::Error::other)?,
     }
 }
 
@@ -478,7 +480,7 @@ async fn read(piece: Piece) -> io::Result<Bytes> {
 async fn at(time: Option<Instant>) {
     match time {
         None => std::future::pending().await,
-        Some(time) => tokio::time::sleep_until(time.into()).await,
+        Some(time) => tokio::time::sleep_until(time).await,
     }
 }
 

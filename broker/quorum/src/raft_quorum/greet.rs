@@ -23,6 +23,7 @@ use crate::control;
 use crate::peers::{ANYONE, Failure, Peers};
 use crate::quorum::Leadership;
 use crate::rpc::{Applicant, HelloAnswer, HelloBody, Kind};
+use crate::simulated;
 use crate::store::Store;
 use crate::types::LogId;
 use crate::voter::{Endpoint, Member, NodeKey};
@@ -278,7 +279,7 @@ impl Greeter {
             );
             let standings = self.standings.clone();
             self.raft.runtime_config().elect(false);
-            let noted = tokio::task::spawn_blocking(move || standings.catch_up()).await;
+            let noted = simulated::blocking(move || standings.catch_up()).await;
             if let Ok(Err(e)) = noted {
                 tracing::error!("cannot note that this node catches up: {e}");
             }
@@ -289,7 +290,7 @@ impl Greeter {
                 self.node
             );
             let standings = self.standings.clone();
-            let done = tokio::task::spawn_blocking(move || standings.complete()).await;
+            let done = simulated::blocking(move || standings.complete()).await;
             if let Ok(Err(e)) = done {
                 tracing::error!("cannot stand by: {e}");
             }
@@ -303,7 +304,7 @@ impl Greeter {
             return;
         }
         let standings = self.standings.clone();
-        let done = tokio::task::spawn_blocking(move || standings.complete()).await;
+        let done = simulated::blocking(move || standings.complete()).await;
         if let Ok(Err(e)) = done {
             tracing::error!("the quorum cannot begin: {e}");
         }
@@ -329,7 +330,7 @@ impl Greeter {
             return;
         }
         let standings = self.standings.clone();
-        match tokio::task::spawn_blocking(move || standings.complete()).await {
+        match simulated::blocking(move || standings.complete()).await {
             Ok(Ok(())) => {
                 self.raft.runtime_config().elect(true);
                 tracing::info!("node {} has the metadata log again, and votes", self.node.id);

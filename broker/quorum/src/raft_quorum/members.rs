@@ -22,6 +22,7 @@ use crate::error::QuorumError;
 use crate::peers::Peers;
 use crate::quorum::{Leadership, Role, VoterChange};
 use crate::rpc::{Applicant, ChangeAnswer, ChangeBody, ChangeKind, Kind};
+use crate::simulated;
 use crate::types::{LogId, Membership, Payload, StoredMembership, TypeConfig};
 use crate::voter::{Member, NodeKey, Voter};
 
@@ -413,11 +414,11 @@ impl Changer {
         if !joins && now.get_node(&voter.key).is_some() {
             // It tells each leader once.
             if self.moves.note(voter) {
-                tokio::spawn(async move { this.write_moves().await });
+                simulated::spawn(async move { this.write_moves().await });
             }
             return;
         }
-        tokio::spawn(async move {
+        simulated::spawn(async move {
             let Ok(_one) = this.changing.try_lock() else { return };
             let id = voter.key.id;
             let done = if joins {

@@ -1,11 +1,12 @@
 //! Giving the committed log to nodes that are no members, and remembering them.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ottla_log::disk::Open;
 use ottla_log::log::AtLeast;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::RaftQuorum;
 use crate::pull::{
@@ -13,6 +14,7 @@ use crate::pull::{
     SnapshotChunk,
 };
 use crate::quorum::{BoxFuture, Replica};
+use crate::simulated;
 use crate::voter::{Member, NodeKey};
 
 /// Most nodes that are remembered.
@@ -125,7 +127,7 @@ impl RaftQuorum {
     async fn serve(&self, ask: PullAsk) -> Result<Pulled, PullError> {
         let mut high_watermark = self.signals.high_watermark.subscribe();
         let mut leadership = self.leadership.clone();
-        let deadline = tokio::time::Instant::now() + ask.max_wait.min(LONGEST_WAIT);
+        let deadline = Instant::now() + ask.max_wait.min(LONGEST_WAIT);
         loop {
             let leader = self.check(&ask.cluster_id, ask.epoch)?;
             leadership.borrow_and_update();
@@ -199,7 +201,7 @@ impl RaftQuorum {
     async fn serve_snapshot(&self, ask: SnapshotAsk) -> Result<SnapshotChunk, PullError> {
         self.check(&ask.cluster_id, ask.epoch)?;
         let (disk, path) = (self.store.disk().clone(), self.store.dir().join(ask.id.file_name()));
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = simulated::blocking(move || {
             if !disk.exists(&path)? {
                 return Ok(None);
             }

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::vote::RaftLeaderId;
 use ottla_wire::schema::metadata::AbortTransactionRecord;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::Node;
 use crate::Clock;
 use crate::batch;
 use crate::error::QuorumError;
 use crate::quorum::{Leadership, Role};
+use crate::simulated;
 use crate::state_machine::{Signals, SnapshotPolicy};
 use crate::types::CommittedLeaderId;
 use crate::voter::NodeKey;
@@ -32,8 +34,8 @@ pub(super) fn start(
 ) -> (watch::Receiver<Leadership>, Vec<JoinHandle<()>>) {
     let (leadership, reader) = watch::channel(Leadership::default());
     let heard = Heard { raft: raft.clone(), patience, led: None };
-    let follow = tokio::spawn(follow(raft.clone(), signals.clone(), leadership, clock, heard));
-    let save = tokio::spawn(save(raft.clone(), signals.clone(), policy.max_interval_ms));
+    let follow = simulated::spawn(follow(raft.clone(), signals.clone(), leadership, clock, heard));
+    let save = simulated::spawn(save(raft.clone(), signals.clone(), policy.max_interval_ms));
     (reader, vec![follow, save])
 }
 
@@ -142,8 +144,8 @@ async fn save(raft: Node, signals: Arc<Signals>, max_interval_ms: u64) {
             match since.filter(|_| max_interval_ms > 0) {
                 None => std::future::pending().await,
                 Some(since) => {
-                    let due: Instant = since + Duration::from_millis(max_interval_ms);
-                    tokio::time::sleep_until(due.into()).await;
+                    let due = since + Duration::from_millis(max_interval_ms);
+                    tokio::time::sleep_until(due).await;
                 }
             }
         };

@@ -13,6 +13,7 @@ use openraft::vote::{RaftLeaderId, RaftVote};
 
 use super::Store;
 use crate::quorum_state::Election;
+use crate::simulated;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Most bytes of entries that are sent to a follower at once; one larger entry goes alone.
@@ -72,7 +73,7 @@ impl Chunks {
         // The disk is not waited for where the quorum's own messages are handled.
         let store = self.store.clone();
         let read = move || store.read(from, to, APPLY_BYTES);
-        let read = tokio::task::spawn_blocking(read).await;
+        let read = simulated::blocking(read).await;
         read.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 }
@@ -135,7 +136,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let (store, election) = (self.0.clone(), from_vote(vote));
-        let saved = tokio::task::spawn_blocking(move || store.save_election(election)).await;
+        let saved = simulated::blocking(move || store.save_election(election)).await;
         saved.map_err(io::Error::other)?
     }
 
@@ -155,7 +156,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
         let store = self.0.clone();
-        let purged = tokio::task::spawn_blocking(move || store.purge(upto)).await;
+        let purged = simulated::blocking(move || store.purge(upto)).await;
         purged.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 }

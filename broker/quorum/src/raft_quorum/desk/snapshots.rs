@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::{Desk, Done, No};
 use crate::error::QuorumError;
 use crate::rpc::{MAX_CHUNK, Refusal, SnapshotAnswer, SnapshotBody, WireVote};
+use crate::simulated;
 use crate::snapshot::{self, Snapshot, SnapshotId};
 use crate::state_machine::{RaftSnapshot, Received, SnapshotSource};
 use crate::store;
@@ -146,7 +147,7 @@ impl Desk {
     /// Removes a part that was not wanted in the end. Where it became a snapshot there is none.
     async fn drop_part(&self, part: &std::path::Path) {
         let (disk, part) = (self.store.disk().clone(), part.to_owned());
-        let removed = tokio::task::spawn_blocking(move || {
+        let removed = simulated::blocking(move || {
             if disk.exists(&part).unwrap_or(false) {
                 // What stays is removed at the next start.
                 let _ = disk.remove_file(&part);
@@ -159,7 +160,7 @@ impl Desk {
         &self,
         work: impl FnOnce() -> Result<T, QuorumError> + Send + 'static,
     ) -> Done<T> {
-        let done = tokio::task::spawn_blocking(work).await;
+        let done = simulated::blocking(work).await;
         let done = done.map_err(|e| self.stopped(&e))?;
         done.map_err(|e| No(Refusal::Invalid, e.to_string()))
     }

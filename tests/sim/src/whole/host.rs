@@ -1,0 +1,157 @@
+//! A node: its disk, and its part in the quorum while it lives.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use ottla_log::Log;
+use ottla_log::disk::Disk;
+use ottla_log::disk::sim::SimDisk;
+use ottla_quorum::simulated::Life;
+use ottla_quorum::{
+    Endpoint, Member, NodeKey, ObserverQuorum, Options, Quorum, RaftQuorum, Retention,
+    SnapshotPolicy, Voter,
+};
+use ottla_wire::Uuid;
+
+use super::clock;
+use super::plan::{Disks, Keys, Kind, Plan};
+use crate::CLUSTER;
+
+/// Where the metadata log is.
+pub const DATA: &str = "/data";
+
+/// What a living node runs.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// A controller's.
+    Member(Arc<RaftQuorum>),
+    /// A broker's.
+    Observer(Arc<ObserverQuorum>),
+}
+
+impl Part {
+    /// What the rest of a node sees of it.
+    pub fn quorum(&self) -> &dyn Quorum {
+        match self {
+            Self::Member(quorum) => &**quorum,
+            Self::Observer(quorum) => &**quorum,
+        }
+    }
+
+    /// The metadata log.
+    pub fn log(&self) -> &Arc<Log> {
+        match self {
+            Self::Member(quorum) => quorum.log(),
+            Self::Observer(quorum) => quorum.log(),
+        }
+    }
+
+    /// Why it takes part no more, if so.
+    pub fn ended(&self) -> Option<String> {
+        match self {
+            Self::Member(quorum) => quorum.ended().now_or_never(),
+            Self::Observer(quorum) => quorum.ended().now_or_never(),
+        }
+    }
+}
+
+/// A node.
+#[derive(Debug)]
+pub struct Host {
+    /// `node.id`.
+    pub id: i32,
+    /// What it is.
+    pub kind: Kind,
+    /// The id of its directory.
+    pub directory: Uuid,
+    /// Its disk, as the process of now sees it.
+    pub disk: SimDisk,
+    /// The process of now.
+    pub life: Option<Life>,
+    /// When it is started again.
+    pub start_at: Option<u64>,
+    /// Until when it is held up.
+    pub held_until: Option<u64>,
+    /// Whether its directory was emptied.
+    pub was_emptied: bool,
+}
+
+/// An empty disk.
+fn disk(harshness: Disks, seed: u64) -> SimDisk {
+    let disk = match harshness {
+        Disks::Mild => SimDisk::new(seed),
+        Disks::Harsh => SimDisk::harsh(seed),
+    };
+    // A node finds its directory there, whatever happens.
+    let made = disk.create_dir_all(Path::new(DATA)).and_then(|()| disk.sync_dir(Path::new("/")));
+    assert!(made.is_ok(), "{made:?}");
+    disk
+}
+
+impl Host {
+    /// A node whose directory is empty.
+    pub fn new(id: i32, kind: Kind, plan: &Plan, seed: u64) -> Self {
+        Self {
+            id,
+            kind,
+            directory: Uuid::from_u128(1_000 + id as u128),
+            disk: disk(plan.disks, seed),
+            life: None,
+            start_at: Some(0),
+            held_until: None,
+            was_emptied: false,
+        }
+    }
+
+    /// The disk is another one, and empty.
+    pub fn empty(&mut self, plan: &Plan, seed: u64) {
+        self.disk = disk(plan.disks, seed);
+        self.directory = Uuid::from_u128((u128::from(seed) << 20) | self.id as u128);
+        self.was_emptied = true;
+    }
+
+    /// Who it is, by its directory.
+    pub fn key(&self) -> NodeKey {
+        NodeKey::new(self.id, self.directory)
+    }
+
+    /// What it is started with.
+    pub fn options(&self, plan: &Plan) -> Options {
+        let controllers = || plan.hosts.iter().filter(|(_, kind)| **kind == Kind::Member);
+        let directory = |id: i32| match plan.keys {
+            Keys::Directories => Uuid::from_u128(1_000 + id as u128),
+            Keys::Nodes => Uuid::ZERO,
+        };
+        let named = self.kind == Kind::Member
+            && plan.voters.contains(&self.id)
+            && !(self.was_emptied && plan.keys == Keys::Directories);
+        let voter =
+            |id: &i32| Voter { key: NodeKey::new(*id, directory(*id)), member: member(*id) };
+        let initial_voters = if named { plan.voters.iter().map(voter).collect() } else { vec![] };
+        Options {
+            cluster_id: CLUSTER.to_owned(),
+            member: member(self.id),
+            initial_voters,
+            bootstrap: controllers().flat_map(|(id, _)| member(*id).endpoints).collect(),
+            election_timeout_ms: plan.election_timeout_ms,
+            kept_entries: plan.kept_entries,
+            segment_bytes: plan.segment_bytes,
+            snapshots: SnapshotPolicy { max_bytes: plan.snapshot_bytes, max_interval_ms: 0 },
+            retention: Retention { bytes: Some(1), ms: Some(0) },
+            ..Options::new(
+                self.key(),
+                Arc::new(self.disk.clone()),
+                PathBuf::from(DATA),
+                clock::of(self.id),
+            )
+        }
+    }
+}
+
+/// Where a node is. The wires know it by its port.
+pub fn member(id: i32) -> Member {
+    let port = u16::try_from(id).unwrap_or_default();
+    let endpoint = Endpoint { name: "C".into(), host: "h".into(), port };
+    Member { endpoints: vec![endpoint], ..Member::default() }
+}

@@ -1,0 +1,398 @@
+//! The life of a cluster: nodes rise and fall, and are looked at all the while.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_log::disk::Disk;
+use ottla_quorum::simulated::{self, Life};
+use ottla_quorum::{NodeKey, ObserverQuorum, Quorum, RaftQuorum, Voter, VoterChange};
+use tokio::task::JoinHandle;
+
+use super::clock;
+use super::host::{Host, Part, member};
+use super::laws::Laws;
+use super::load::Load;
+use super::plan::{Keys, Kind, Plan};
+use super::wires::{Plug, Weather, Wires};
+use crate::rng::Rng;
+use crate::{Outcome, Trace, Verdict, Violation, violated};
+
+/// Within how many milliseconds after the last fault all must be well.
+const HEAL_MS: u64 = 120_000;
+
+/// The longest step between two looks.
+const STEP_MS: u64 = 12;
+
+/// How long a change of the voters is waited for.
+const CHANGE: Duration = Duration::from_secs(40);
+
+/// The pause after one.
+const CHANGE_REST_MS: u64 = 200;
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// What it wrote is there.
+    Killed,
+    /// What was not flushed may be lost.
+    PowerLost,
+}
+
+/// A controller that came back with nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Emptied {
+    /// Which one.
+    pub id: i32,
+    /// What it must have before another one may be emptied.
+    pub goal: i64,
+    /// Since when it has that.
+    pub since: Option<u64>,
+}
+
+/// Ways that are cut, until a time.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// From whom to whom.
+    pub ways: Vec<(i32, i32)>,
+    /// Until when.
+    pub until: u64,
+}
+
+/// The cluster.
+#[derive(Debug)]
+pub struct World {
+    pub(super) rng: Rng,
+    pub(super) plan: Plan,
+    pub(super) wires: Arc<Wires>,
+    pub(super) hosts: BTreeMap<i32, Host>,
+    pub(super) cuts: Vec<Cut>,
+    /// Who is to vote; not said where members know each other by their node ids.
+    pub(super) wanted: BTreeSet<NodeKey>,
+    pub(super) emptied: Option<Emptied>,
+    pub(super) next_fault: u64,
+    laws: Laws,
+    load: Arc<Load>,
+    lives: u32,
+    change: Option<JoinHandle<()>>,
+    next_change: u64,
+}
+
+/// Lives through what the seed tells.
+pub async fn live(seed: u64, trace: Trace) -> Outcome {
+    clock::begin();
+    let mut world = World::new(seed, trace);
+    let result = world.go().await;
+    Outcome {
+        acked: world.load.acked() as u64,
+        committed: world.laws.batches(),
+        healed_after: result.as_ref().copied().unwrap_or_default(),
+        violation: result.err(),
+        trace: world.wires.end(),
+    }
+}
+
+impl World {
+    fn new(seed: u64, trace: Trace) -> Self {
+        let mut rng = Rng::new(seed);
+        let plan = Plan::new(&mut rng);
+        let wires = Wires::new(Rng::new(rng.draw()), trace);
+        wires.say(format_args!("{plan:?}"));
+        let mut hosts = BTreeMap::new();
+        for (id, kind) in &plan.hosts {
+            hosts.insert(*id, Host::new(*id, *kind, &plan, rng.draw()));
+        }
+        let wanted = plan.voters.iter().filter_map(|id| hosts.get(id).map(Host::key)).collect();
+        Self {
+            rng,
+            plan,
+            wires,
+            hosts,
+            cuts: Vec::new(),
+            wanted,
+            emptied: None,
+            next_fault: 0,
+            laws: Laws::default(),
+            load: Arc::default(),
+            lives: 0,
+            change: None,
+            next_change: 0,
+        }
+    }
+
+    /// Milliseconds from the last fault until all was well.
+    async fn go(&mut self) -> Result<u64, Violation> {
+        for _ in 0..self.plan.proposers {
+            tokio::spawn(self.load.clone().run(self.wires.clone()));
+        }
+        let mut healing = None;
+        loop {
+            tokio::time::sleep(Duration::from_millis(1 + self.rng.below(STEP_MS))).await;
+            self.mend();
+            self.rise();
+            self.inspect()?;
+            self.operate();
+            let now = clock::now();
+            match healing {
+                None if now < self.plan.faults_ms => self.fault(),
+                None => {
+                    self.heal();
+                    healing = Some(now);
+                }
+                Some(since) => {
+                    if self.is_well(since)? {
+                        return Ok(now - since);
+                    }
+                    if now - since > HEAL_MS {
+                        return Err(violated("healing", self.states()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts who is due.
+    fn rise(&mut self) {
+        let now = clock::now();
+        for host in self.hosts.values_mut() {
+            if host.life.is_some() || host.start_at.is_none_or(|at| at > now) {
+                continue;
+            }
+            self.lives += 1;
+            let life = Life(self.lives);
+            (host.life, host.start_at) = (Some(life), None);
+            self.wires.say(format_args!("{} starts as {}", host.id, life.0));
+            let options = host.options(&self.plan);
+            let members = self.plan.hosts.iter().filter(|(_, kind)| **kind == Kind::Member);
+            let controllers = members.map(|(id, _)| *id).collect();
+            let plug = Plug { wires: self.wires.clone(), id: host.id, controllers };
+            let plug = Arc::new(plug);
+            match host.kind {
+                Kind::Member => self.wires.start((host.id, life), async move {
+                    let joined = RaftQuorum::join(options, plug).await;
+                    joined.map(|q| Part::Member(Arc::new(q))).map_err(|e| e.to_string())
+                }),
+                Kind::Observer => self.wires.start((host.id, life), async move {
+                    let started = ObserverQuorum::start(options, plug).await;
+                    started.map(|q| Part::Observer(Arc::new(q))).map_err(|e| e.to_string())
+                }),
+            }
+        }
+    }
+
+    /// Ends a node's process, to start again after `rest_ms`.
+    pub(super) fn end(&mut self, id: i32, how: End, rest_ms: u64) {
+        let Some(host) = self.hosts.get_mut(&id) else { return };
+        self.wires.say(format_args!("{id} ends: {how:?}, back in {rest_ms} ms"));
+        if let Some(life) = host.life.take() {
+            simulated::end(life);
+        }
+        self.wires.down(id);
+        // Whatever is left of the process cannot touch the disk.
+        let disk = host.disk.next_process();
+        match how {
+            End::Killed => disk.revive(),
+            End::PowerLost => disk.lose_power(),
+        }
+        host.disk = disk;
+        host.held_until = None;
+        host.start_at = Some(clock::now() + rest_ms);
+    }
+
+    /// Ends what has lasted long enough.
+    fn mend(&mut self) {
+        let now = clock::now();
+        let over: Vec<Cut> = self.cuts.extract_if(.., |cut| cut.until <= now).collect();
+        for cut in over {
+            self.wires.mend(&cut.ways);
+        }
+        // Another cut may have one of the ways still.
+        for cut in &self.cuts {
+            self.wires.cut(&cut.ways);
+        }
+        for host in self.hosts.values_mut() {
+            if host.held_until.is_some_and(|until| until <= now) {
+                host.held_until = None;
+                self.wires.say(format_args!("{} goes on", host.id));
+                host.life.into_iter().for_each(simulated::release);
+            }
+        }
+        let dead = self.hosts.values().filter(|host| host.life.is_some() && host.disk.is_dead());
+        let dead: Vec<i32> = dead.map(|host| host.id).collect();
+        for id in dead {
+            let how = if self.rng.chance(500) { End::Killed } else { End::PowerLost };
+            let rest_ms = self.rng.within(1, 2_000);
+            self.end(id, how, rest_ms);
+        }
+    }
+
+    /// Looks at all nodes.
+    fn inspect(&mut self) -> Verdict {
+        self.laws.hear(&self.load)?;
+        for host in self.hosts.values() {
+            let Some(life) = host.life else { continue };
+            if host.disk.is_dead() {
+                continue;
+            }
+            self.laws.inspect_disk(host, &self.plan)?;
+            let id = host.id;
+            if let Some(failed) = self.wires.failed(id).filter(|failed| failed.life == life) {
+                return Err(violated("start", format!("node {id}: {}", failed.why)));
+            }
+            let Some((_, part)) = self.wires.part(id) else { continue };
+            if let Some(why) = part.ended() {
+                return Err(violated("ended", format!("node {id}: {why}")));
+            }
+            self.laws.inspect(host, life, &part)?;
+            self.wires.step(part.log().high_watermark().cast_unsigned());
+        }
+        self.watch_emptied();
+        Ok(())
+    }
+
+    fn watch_emptied(&mut self) {
+        let Some(emptied) = &mut self.emptied else { return };
+        let Some(host) = self.hosts.get(&emptied.id) else { return };
+        let path = std::path::Path::new(super::host::DATA)
+            .join(ottla_quorum::directories::METADATA_PARTITION)
+            .join("catching-up");
+        let there = self.wires.part(emptied.id).is_some_and(|(_, part)| {
+            part.quorum().updates().image().provenance().offset + 1 >= emptied.goal
+        });
+        let votes = self.plan.keys == Keys::Nodes
+            || self.wires.leader().is_some_and(|(_, leader, _)| {
+                leader.describe().voters.iter().any(|voter| voter.key == host.key())
+                    || !self.wanted.contains(&host.key())
+            });
+        if !there || !votes || !matches!(host.disk.exists(&path), Ok(false)) {
+            emptied.since = None;
+            return;
+        }
+        let now = clock::now();
+        if now - *emptied.since.get_or_insert(now) > 1_000 {
+            self.emptied = None;
+        }
+    }
+
+    /// Goes towards the voters that are wanted, one change at a time.
+    fn operate(&mut self) {
+        let now = clock::now();
+        let busy = self.change.as_ref().is_some_and(|change| !change.is_finished());
+        if self.plan.keys == Keys::Nodes || busy || now < self.next_change {
+            return;
+        }
+        self.next_change = now + CHANGE_REST_MS;
+        let Some((life, leader, _)) = self.wires.leader() else { return };
+        let voters: BTreeSet<NodeKey> =
+            leader.describe().voters.iter().map(|voter| voter.key).collect();
+        let (gone, new) =
+            (voters.difference(&self.wanted).next(), self.wanted.difference(&voters).next());
+        let change = match (gone, new) {
+            // The place of a node id is taken by one of its directories at most.
+            (Some(gone), Some(new)) if gone.id != new.id => {
+                VoterChange::Add(Voter { key: *new, member: member(new.id) })
+            }
+            (Some(gone), _) => VoterChange::Remove(*gone),
+            (None, Some(new)) => VoterChange::Add(Voter { key: *new, member: member(new.id) }),
+            (None, None) => return,
+        };
+        let wires = self.wires.clone();
+        wires.say(format_args!("to do: {change:?}"));
+        self.change = Some(tokio::spawn(async move {
+            let asks = async move { leader.change_voters(change).await };
+            let asks = tokio::spawn(simulated::of(life, asks));
+            match tokio::time::timeout(CHANGE, asks).await {
+                Ok(Ok(Ok(()))) => wires.say("done"),
+                Ok(Ok(Err(e))) => wires.say(format_args!("not done: {e}")),
+                Ok(Err(_)) | Err(_) => wires.say("not known to be done"),
+            }
+        }));
+    }
+
+    /// All faults stop.
+    fn heal(&mut self) {
+        self.wires.say("all faults stop");
+        self.wires.set_weather(Weather { delay_ms: 2, ..Weather::default() });
+        let now = clock::now();
+        for cut in &mut self.cuts {
+            cut.until = now;
+        }
+        for host in self.hosts.values_mut() {
+            host.held_until = host.held_until.map(|_| now);
+            host.start_at = host.start_at.map(|_| now);
+            if !host.disk.is_dead() {
+                // No death is in store for it any more.
+                host.disk.revive();
+            }
+        }
+    }
+
+    /// Whether everybody has everything.
+    fn is_well(&mut self, since: u64) -> Result<bool, Violation> {
+        if self.load.last_heard().is_none_or(|heard| heard <= since) {
+            return Ok(false);
+        }
+        self.load.end();
+        let acked = self.load.acked_from(0);
+        let goal = acked.iter().map(|acked| acked.at.offset).max().unwrap_or_default();
+        let parts: Option<Vec<_>> =
+            self.hosts.keys().map(|id| Some((*id, self.wires.part(*id)?.1))).collect();
+        let Some(parts) = parts else { return Ok(false) };
+        let images: Vec<_> =
+            parts.iter().map(|(id, part)| (*id, part.quorum().updates().image())).collect();
+        if images.iter().any(|(_, image)| image.provenance().offset < goal) {
+            return Ok(false);
+        }
+        if self.plan.keys == Keys::Directories {
+            let Some((_, leader, _)) = self.wires.leader() else { return Ok(false) };
+            let voters: BTreeSet<_> =
+                leader.describe().voters.iter().map(|voter| voter.key).collect();
+            if voters != self.wanted {
+                return Ok(false);
+            }
+        }
+        self.laws.hear(&self.load)?;
+        self.laws.complete()?;
+        let proposed = self.load.proposed();
+        for (id, image) in images {
+            let found: BTreeSet<String> = image.topics().map(|t| t.name.to_string()).collect();
+            if let Some(lost) = acked.iter().find(|acked| !found.contains(&acked.name)) {
+                return Err(violated("durable", format!("node {id} lost {lost:?}")));
+            }
+            if let Some(more) = found.difference(&proposed).next() {
+                return Err(violated("durable", format!("node {id} made up {more}")));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The offset up to which something is known to be committed.
+    pub(super) fn committed(&self) -> i64 {
+        self.laws.end()
+    }
+
+    /// Whether something was ever acknowledged.
+    pub(super) fn has_begun(&self) -> bool {
+        self.load.acked() > 0
+    }
+
+    /// What each node is, for a failure's text.
+    fn states(&self) -> String {
+        let of = |host: &Host| match self.wires.part(host.id) {
+            None => format!("\n    node {} is down", host.id),
+            Some((_, part)) => {
+                let (now, end) = (*part.quorum().leadership().borrow(), part.log().end_offset());
+                let image = part.quorum().updates().image().provenance().offset;
+                let voters: Vec<_> =
+                    part.quorum().describe().voters.iter().map(|v| v.key.to_string()).collect();
+                format!(
+                    "\n    node {}: {now:?}, image at {image}, log to {end}, voters {voters:?}",
+                    host.key()
+                )
+            }
+        };
+        let wanted: Vec<_> = self.wanted.iter().map(NodeKey::to_string).collect();
+        let nodes: String = self.hosts.values().map(of).collect();
+        format!("not within {HEAL_MS} ms; voters wanted {wanted:?}{nodes}")
+    }
+}
