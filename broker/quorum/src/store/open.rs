@@ -80,6 +80,11 @@ impl Store {
             let end = begin.id.end_offset;
             reached.lower(end, || log.truncate_fully_and_start_at(end, clock()))?;
         }
+        if flushed.is_none() && log.end_offset() == log.start_offset() {
+            // A new log. What comes is unflushed until something else is noted: without a word, a hole in it would pass
+            // for damage.
+            reached.begin(log.end_offset())?;
+        }
         // What a process left in the page cache counts as flushed from now on.
         log.flush(i64::MAX, clock())?;
         reached.note(|| log.recovery_point())?;

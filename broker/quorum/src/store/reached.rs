@@ -55,6 +55,11 @@ impl Reached {
         Ok((Self { path, file, state: Mutex::new(state) }, found))
     }
 
+    /// Notes of a log without records where it begins.
+    pub(crate) fn begin(&self, offset: i64) -> Result<(), QuorumError> {
+        self.write(&mut self.state.lock(), offset)
+    }
+
     /// Notes how far the log was flushed, which `reached` tells.
     pub(crate) fn note(&self, reached: impl FnOnce() -> i64) -> Result<(), QuorumError> {
         let mut state = self.state.lock();
@@ -126,6 +131,8 @@ mod tests {
         let (disk, dir) = (SimDisk::new(1), Path::new("/"));
         let (reached, said) = Reached::open(&disk, dir).unwrap();
         assert_eq!(said, None);
+        reached.begin(0).unwrap();
+        assert_eq!(Reached::open(&disk, dir).unwrap().1, Some(0));
         for offset in [7, 30, 12] {
             reached.note(|| offset).unwrap();
         }
