@@ -153,7 +153,7 @@ async fn what_was_flushed_is_never_cut() {
     for part in [
         "/data/__cluster_metadata-0/00000000000000000000.log: wrong checksum at byte ",
         &format!("at byte {at}, where offset "),
-        "mv /data/__cluster_metadata-0 /data.damaged && mkdir /data/__cluster_metadata-0",
+        "mv -T /data/__cluster_metadata-0 /data.damaged && mkdir /data/__cluster_metadata-0",
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
