@@ -266,8 +266,11 @@ impl House {
             }
             let Target { log, dir } = partition.flush_target();
             match log.delete_old_segments(now_ms) {
-                Ok(_) | Err(LogError::Closed) => {}
+                Ok(0) | Err(LogError::Closed) => {}
+                // Followers hear where it begins now.
+                Ok(_) => partition.waiters().stir(),
                 Err(e) => {
+                    partition.waiters().stir();
                     error!(log = %log.name(), error = %e, "cannot remove old segments");
                     dir.judge_of(&log, &e);
                 }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, Waker};
 use ottla_wire::ErrorCode;
 use parking_lot::Mutex;
 
+use crate::standing::Watcher;
+
 /// How far a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
@@ -76,6 +78,18 @@ impl FetchWaiter {
         }
     }
 
+    /// As a follower's: the log has `appended` more bytes, and perhaps the high watermark moved.
+    /// Whether it waits on.
+    pub(crate) fn follow(&self, what: Moved, appended: i64) -> bool {
+        if self.fired() {
+            return false;
+        }
+        if what != Moved::End {
+            self.nudge();
+        }
+        appended == 0 || self.credit(appended)
+    }
+
     pub(crate) fn fire(&self) {
         if !self.fired.swap(true, Ordering::AcqRel)
             && let Some(waker) = self.waker.lock().take()
@@ -106,28 +120,61 @@ impl Moved {
     }
 }
 
-/// The fetches parked on one partition. When there are none, an append pays one load.
+/// Who hears of one partition.
+#[derive(Debug, Default)]
+struct Hearing {
+    /// Parked fetches.
+    fetches: Vec<Arc<FetchWaiter>>,
+    /// Followers' sessions.
+    sessions: Vec<Arc<Watcher>>,
+}
+
+impl Hearing {
+    fn len(&self) -> usize {
+        self.fetches.len() + self.sessions.len()
+    }
+}
+
+/// The fetches parked on one partition, and the sessions that it is in. When there are none, an
+/// append pays one load.
 #[derive(Debug, Default)]
 pub(crate) struct FetchWaiters {
     count: AtomicUsize,
-    list: Mutex<Vec<Arc<FetchWaiter>>>,
+    list: Mutex<Hearing>,
 }
 
 impl FetchWaiters {
+    /// How many hear of it.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.list.lock().len()
+    }
+
+    fn change(&self, how: impl FnOnce(&mut Hearing)) {
+        let mut list = self.list.lock();
+        how(&mut list);
+        self.count.store(list.len(), Ordering::SeqCst);
+    }
+
     /// Adds a waiter. What moved before is not told to it: read again after this.
     pub(crate) fn add(&self, waiter: &Arc<FetchWaiter>) {
-        let mut list = self.list.lock();
-        list.push(Arc::clone(waiter));
-        self.count.store(list.len(), Ordering::SeqCst);
-        drop(list);
+        self.change(|list| list.fetches.push(Arc::clone(waiter)));
         // Pairs with the fence in `moved`: either the mover sees the count, or we see the move.
         fence(Ordering::SeqCst);
     }
 
     pub(crate) fn remove(&self, waiter: &Arc<FetchWaiter>) {
-        let mut list = self.list.lock();
-        list.retain(|w| !Arc::ptr_eq(w, waiter));
-        self.count.store(list.len(), Ordering::SeqCst);
+        self.change(|list| list.fetches.retain(|w| !Arc::ptr_eq(w, waiter)));
+    }
+
+    /// Adds a session. What moved before is not told to it: read after this.
+    pub(crate) fn watch(&self, watcher: &Arc<Watcher>) {
+        self.change(|list| list.sessions.push(Arc::clone(watcher)));
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn unwatch(&self, watcher: &Arc<Watcher>) {
+        self.change(|list| list.sessions.retain(|w| !Arc::ptr_eq(w, watcher)));
     }
 
     /// Wakes those who have enough now that the log has `appended` more bytes, of which and of what
@@ -139,20 +186,22 @@ impl FetchWaiters {
         }
         let bytes = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let (appended, visible) = (bytes(appended), bytes(visible));
-        let mut list = self.list.lock();
-        list.retain(|waiter| {
-            if waiter.fired() {
-                return false;
-            }
-            if waiter.reader == Reader::Follower {
-                if what != Moved::End {
-                    waiter.nudge();
-                }
-                return appended == 0 || waiter.credit(appended);
-            }
-            !what.concerns(waiter.reader) || waiter.credit(visible)
+        self.change(|list| {
+            list.sessions.iter().for_each(|watcher| watcher.moved(what, appended));
+            list.fetches.retain(|waiter| match waiter.reader {
+                Reader::Follower => waiter.follow(what, appended),
+                _ if waiter.fired() => false,
+                reader => !what.concerns(reader) || waiter.credit(visible),
+            });
         });
-        self.count.store(list.len(), Ordering::SeqCst);
+    }
+
+    /// Something changed of which followers hear with their next requests.
+    pub(crate) fn stir(&self) {
+        fence(Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) > 0 {
+            self.list.lock().sessions.iter().for_each(|watcher| watcher.stir());
+        }
     }
 
     /// Wakes all, if there are any.
@@ -166,9 +215,10 @@ impl FetchWaiters {
     /// Wakes all: the partition has a new leader, is gone, or its log was cut.
     pub(crate) fn wake_all(&self) {
         fence(Ordering::SeqCst);
-        let mut list = self.list.lock();
-        list.drain(..).for_each(|waiter| waiter.fire());
-        self.count.store(0, Ordering::SeqCst);
+        self.change(|list| {
+            list.sessions.iter().for_each(|watcher| watcher.wake());
+            list.fetches.drain(..).for_each(|waiter| waiter.fire());
+        });
     }
 }
 
@@ -268,7 +318,7 @@ mod tests {
         assert!(waiter.fired());
         waiters.moved(Moved::Stable, 1000, 1000);
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
-        assert!(waiters.list.lock().is_empty());
+        assert!(waiters.list.lock().fetches.is_empty());
     }
 
     #[test]

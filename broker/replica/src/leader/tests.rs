@@ -268,3 +268,56 @@ fn what_an_answer_means() {
     assert_eq!(IsrAnswer::of(&data(ErrorCode::NOT_CONTROLLER)), None);
     assert_eq!(IsrAnswer::of(&data(ErrorCode::REQUEST_TIMED_OUT)), None);
 }
+
+/// A leader is not told of each fetch of a follower that has all; what it is told at last counts as
+/// much.
+#[test]
+fn fetches_of_an_idle_partition_count_without_being_told_one_by_one() {
+    let mut told = leader(&[1, 2], &[1, 2], 1);
+    told.fetched(&fetch(2, 10), &at(1001)).unwrap();
+    let mut idle = told.clone();
+    assert!(idle.is_idle(&fetch(2, 10)));
+    for now in [5_000, 9_000, 20_000] {
+        told.fetched(&fetch(2, 10), &at(now)).unwrap();
+    }
+    idle.asked_again(2, Mono(20_000));
+    let progress = |leader: &Leader| leader.followers().map(|(_, f)| *f).collect::<Vec<_>>();
+    assert_eq!(progress(&idle), progress(&told));
+    idle.asked_again(2, Mono(19_000));
+    assert_eq!(progress(&idle), progress(&told), "what came before is known");
+    // The log grows: from here on the follower has the time that it may lag, and no more.
+    idle.appended(12, &at(20_100));
+    assert_eq!(idle.lagging(Mono(20_000 + LAG), LAG).count(), 0);
+    assert_eq!(idle.lagging(Mono(20_001 + LAG), LAG).collect::<Vec<_>>(), [2]);
+    // It does not have all any more: that it asks for the same says nothing.
+    idle.asked_again(2, Mono(20_600));
+    assert_eq!(idle.lagging(Mono(20_001 + LAG), LAG).collect::<Vec<_>>(), [2]);
+    idle.asked_again(9, Mono(20_600));
+}
+
+#[test]
+fn a_partition_is_idle_only_while_a_fetch_can_change_nothing() {
+    let mut all = leader(&[1, 2, 3], &[1, 2, 3], 1);
+    assert!(!all.is_idle(&fetch(2, 10)), "nothing was said");
+    all.fetched(&fetch(2, 10), &at(1001)).unwrap();
+    assert!(!all.is_idle(&fetch(2, 10)), "the high watermark waits for the third");
+    all.fetched(&fetch(3, 10), &at(1001)).unwrap();
+    assert!(all.is_idle(&fetch(2, 10)) && all.is_idle(&fetch(3, 10)));
+    let other = FollowerFetch { start_offset: 1, ..fetch(2, 10) };
+    assert!(!all.is_idle(&other), "it deleted something");
+    let other = FollowerFetch { broker_epoch: 23, ..fetch(2, 10) };
+    assert!(!all.is_idle(&other), "another process");
+    assert!(!all.is_idle(&fetch(2, 9)));
+    all.propose_leave(&at(9_000));
+    assert!(all.is_idle(&fetch(2, 10)), "who has all does not lag");
+    let fewer = membership(9, &[1, 2, 3], &[1, 2]);
+    all.changed(&fewer, &at(1002));
+    assert!(all.is_idle(&fetch(2, 10)));
+    assert!(!all.is_idle(&fetch(3, 10)), "it may join by asking");
+    all.propose_join(3, 0, &at(1002)).unwrap();
+    assert!(!all.is_idle(&fetch(2, 10)), "a change is under way");
+    let mut grown = leader(&[1, 2], &[1, 2], 1);
+    grown.fetched(&fetch(2, 10), &at(1001)).unwrap();
+    grown.appended(11, &at(1002));
+    assert!(!grown.is_idle(&fetch(2, 10)));
+}
