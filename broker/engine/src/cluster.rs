@@ -32,8 +32,6 @@ pub struct Cluster {
     pub(crate) sending: Throttle,
     pub(crate) fetching: Throttle,
     brokers: ArcSwap<ActiveBrokers>,
-    /// How often they changed.
-    brokers_changed: AtomicU64,
     lag_ms: AtomicU64,
     changes: IsrChanges,
     watched: Mutex<HashMap<PartitionId, Weak<Partition>, IdBuildHasher>>,
@@ -54,7 +52,6 @@ impl Cluster {
             sending: Throttle::default(),
             fetching: Throttle::default(),
             brokers: ArcSwap::default(),
-            brokers_changed: AtomicU64::new(0),
             lag_ms: AtomicU64::new(LAG_MS),
             changes: IsrChanges::default(),
             watched: Mutex::default(),
@@ -91,13 +88,6 @@ impl Cluster {
 
     pub(crate) fn set_brokers(&self, brokers: ActiveBrokers) {
         self.brokers.store(Arc::new(brokers));
-        self.brokers_changed.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// How often the brokers in service changed. Who asks before asking for them does not miss a
-    /// change.
-    pub(crate) fn brokers_changed(&self) -> u64 {
-        self.brokers_changed.load(Ordering::Acquire)
     }
 
     pub(crate) fn changes(&self) -> &IsrChanges {

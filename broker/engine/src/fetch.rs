@@ -8,13 +8,11 @@ use std::task::{Context, Poll, Waker, ready};
 
 use ottla_log::log::AtLeast;
 use ottla_machine::Mono;
-use ottla_replica::session::Key;
 use parking_lot::Mutex;
 
 use crate::core::Core;
 use crate::error::EngineError;
 use crate::partition::{FollowerId, Partition, Read, ReadAsk};
-use crate::sessions::SharedSession;
 use crate::wait::{AckWait, AckWaiter, FetchWaiter, Reader};
 use crate::warm;
 
@@ -87,21 +85,11 @@ impl FetchItem {
 /// [`EngineError::NotHere`].
 pub type Fetched = Result<Read, EngineError>;
 
-/// What a Fetch found.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// For each item, in their order, and then for each of those that joined.
-    pub each: Vec<Fetched>,
-    /// Partitions of the session that were no items, because they rested when the request came, and
-    /// to which something happened while it waited.
-    pub joined: Vec<Key>,
-}
-
 /// A Fetch under way.
 #[derive(Debug)]
 pub enum Fetch {
     /// There is enough, or something that must be told at once.
-    Ready(Found),
+    Ready(Vec<Fetched>),
     /// There is not; the request waits.
     Parked(ParkedFetch),
 }
@@ -109,63 +97,22 @@ pub enum Fetch {
 /// Reads all items once, and parks if it is not enough. A request that names no partition, or has
 /// an error to tell, or a reader whose log diverges, is never parked.
 #[must_use]
-pub fn fetch(core: &Arc<Core>, params: FetchParams, items: Vec<FetchItem>) -> Fetch {
-    let enough = if items.is_empty() { Enough::Always } else { Enough::Bytes };
-    begin(core, params, items, None, enough)
-}
-
-/// The same for a follower's request, within its session: the items are those of its partitions
-/// that do not rest, and have these `keys`, in the same order. Others of the session join while it
-/// waits, when something happens to them.
-#[must_use]
-pub fn fetch_within(
-    core: &Arc<Core>,
-    params: FetchParams,
-    items: Vec<FetchItem>,
-    keys: &[Key],
-    session: &SharedSession,
-) -> Fetch {
-    for (item, key) in items.iter().zip(keys) {
-        if let Some(partition) = &item.partition {
-            session.watch(key, partition);
-        }
-    }
-    begin(core, params, items, Some(Arc::clone(session)), Enough::Bytes)
-}
-
-/// When there is enough to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Enough {
-    /// Whatever was found: nothing was asked for.
-    Always,
-    /// When so many bytes were found as were asked for, or something that is to be told at once.
-    Bytes,
-}
-
-fn begin(
-    core: &Arc<Core>,
-    params: FetchParams,
-    mut items: Vec<FetchItem>,
-    session: Option<SharedSession>,
-    enough: Enough,
-) -> Fetch {
+pub fn fetch(core: &Arc<Core>, params: FetchParams, mut items: Vec<FetchItem>) -> Fetch {
     if let Some(follower) = params.follower {
         // Before reading, so that it hears of the high watermark that it moves itself.
         items.iter_mut().for_each(|item| item.note(follower));
     }
     let round = read_all(core, &params, &items);
-    let done = params.max_wait_ms == 0 || enough == Enough::Always || round.enough(&params);
+    let done = params.max_wait_ms == 0 || round.enough(&params);
     if done && !round.is_cold() {
         note_sent(core, &params, &items, &round.found);
-        return Fetch::Ready(Found { each: round.found, joined: Vec::new() });
+        return Fetch::Ready(round.found);
     }
     let deadline = core.clock().mono().plus_ms(params.max_wait_ms);
     let mut parked = ParkedFetch {
         core: Arc::clone(core),
         params,
         items,
-        session,
-        joined: Vec::new(),
         waiter: FetchWaiter::new(params.reader, 0),
         deadline,
         timer: None,
@@ -214,7 +161,7 @@ struct Round {
 
 impl Round {
     fn enough(&self, params: &FetchParams) -> bool {
-        self.urgent || self.bytes >= u64::from(params.min_bytes)
+        self.urgent || self.found.is_empty() || self.bytes >= u64::from(params.min_bytes)
     }
 
     /// Slices that are probably not in memory.
@@ -301,17 +248,13 @@ pub struct ParkedFetch {
     core: Arc<Core>,
     params: FetchParams,
     items: Vec<FetchItem>,
-    /// The session that it is of, if it is a follower's.
-    session: Option<SharedSession>,
-    /// The last of the items, which came while it waited.
-    joined: Vec<Key>,
     waiter: Arc<FetchWaiter>,
     deadline: Mono,
     timer: Option<crate::timers::Deadline>,
     /// The deadline was brought forward, because a high watermark moved.
     nudged: bool,
     /// An answer whose records are being read from the disk.
-    warming: Option<(Found, AckWait)>,
+    warming: Option<(Vec<Fetched>, AckWait)>,
     superseded: Option<Arc<Superseded>>,
 }
 
@@ -342,18 +285,16 @@ impl Superseded {
 
 impl ParkedFetch {
     /// Waits on all partitions for what `round` lacks; returns an answer if it came meanwhile.
-    fn park(&mut self, mut round: Round) -> Option<Found> {
+    fn park(&mut self, mut round: Round) -> Option<Vec<Fetched>> {
         loop {
             let missing = u64::from(self.params.min_bytes).saturating_sub(round.bytes);
             let missing = usize::try_from(missing).unwrap_or(usize::MAX);
             self.unpark();
             self.waiter = FetchWaiter::new(self.params.reader, missing);
-            match &self.session {
-                Some(session) => session.standing().wait(&self.waiter),
-                None => self.partitions().for_each(|p| p.waiters().add(&self.waiter)),
+            for partition in self.partitions() {
+                partition.waiters().add(&self.waiter);
             }
             // What came between reading and adding was told to nobody.
-            let joined = self.join();
             let (reader, from) = (self.params.reader, self.params.from);
             let moved = |(item, bound): (&FetchItem, &i64)| {
                 let gone = |p: &Arc<Partition>| {
@@ -361,7 +302,7 @@ impl ParkedFetch {
                 };
                 item.partition.as_ref().is_some_and(gone)
             };
-            if !joined && !self.items.iter().zip(&round.bounds).any(moved) {
+            if !self.items.iter().zip(&round.bounds).any(moved) {
                 if let Some(ms) = round.within {
                     self.hurry(ms);
                 }
@@ -376,18 +317,6 @@ impl ParkedFetch {
                 return self.finish(round);
             }
         }
-    }
-
-    /// Takes in what rested, and rests no more. Whether there is any.
-    fn join(&mut self) -> bool {
-        let Some(session) = &self.session else { return false };
-        let joined = session.join();
-        let any = !joined.is_empty();
-        for (key, item) in joined {
-            self.joined.push(key);
-            self.items.push(item);
-        }
-        any
     }
 
     /// Brings the deadline forward.
@@ -405,15 +334,14 @@ impl ParkedFetch {
     }
 
     /// The answer, if its records are in memory; else has them read, off this thread.
-    fn finish(&mut self, round: Round) -> Option<Found> {
+    fn finish(&mut self, round: Round) -> Option<Vec<Fetched>> {
         note_sent(&self.core, &self.params, &self.items, &round.found);
         let cold: Vec<_> = round.cold().cloned().collect();
-        let found = Found { each: round.found, joined: std::mem::take(&mut self.joined) };
         if cold.is_empty() {
-            return Some(found);
+            return Some(round.found);
         }
         let waiter = AckWaiter::new(1);
-        self.warming = Some((found, waiter.wait()));
+        self.warming = Some((round.found, waiter.wait()));
         self.core.disk().spawn(move || {
             cold.iter().for_each(warm::warm);
             waiter.finish(Ok(()));
@@ -426,9 +354,8 @@ impl ParkedFetch {
     }
 
     fn unpark(&self) {
-        match &self.session {
-            Some(session) => session.standing().end_wait(&self.waiter),
-            None => self.partitions().for_each(|p| p.waiters().remove(&self.waiter)),
+        for partition in self.partitions() {
+            partition.waiters().remove(&self.waiter);
         }
     }
 }
@@ -436,9 +363,9 @@ impl ParkedFetch {
 /// Resolves to nothing when the same reader asked again meanwhile: nothing was read then, and nothing
 /// is to be told.
 impl Future for ParkedFetch {
-    type Output = Option<Found>;
+    type Output = Option<Vec<Fetched>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Found>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Vec<Fetched>>> {
         let this = &mut *self;
         if this.superseded.as_ref().is_some_and(|s| s.register(cx.waker())) {
             return Poll::Ready(None);
@@ -455,7 +382,6 @@ impl Future for ParkedFetch {
             }
             let over = this.core.clock().mono() >= this.deadline;
             if fired || over {
-                this.join();
                 let round = read_all(&this.core, &this.params, &this.items);
                 let done = over || round.enough(&this.params);
                 match if done { this.finish(round) } else { this.park(round) } {

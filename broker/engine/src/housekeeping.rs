@@ -266,11 +266,8 @@ impl House {
             }
             let Target { log, dir } = partition.flush_target();
             match log.delete_old_segments(now_ms) {
-                Ok(0) | Err(LogError::Closed) => {}
-                // Followers hear where it begins now.
-                Ok(_) => partition.waiters().stir(),
+                Ok(_) | Err(LogError::Closed) => {}
                 Err(e) => {
-                    partition.waiters().stir();
                     error!(log = %log.name(), error = %e, "cannot remove old segments");
                     dir.judge_of(&log, &e);
                 }

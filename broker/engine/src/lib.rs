@@ -34,7 +34,6 @@ mod replication;
 mod sessions;
 mod settings;
 mod shard;
-mod standing;
 mod throttle;
 mod timers;
 mod wait;
@@ -49,10 +48,7 @@ pub use controller::{ControllerHandle, ControllerStart};
 pub use dirs::{LogDir, LogDirs};
 pub use env::{Clock, SystemClock};
 pub use error::EngineError;
-pub use fetch::{
-    Fetch, FetchItem, FetchParams, Fetched, Found, NEVER_TOLD, ParkedFetch, ReadFrom, fetch,
-    fetch_within,
-};
+pub use fetch::{Fetch, FetchItem, FetchParams, Fetched, NEVER_TOLD, ParkedFetch, ReadFrom, fetch};
 pub use groups::{GroupShell, Groups, OFFSETS_TOPIC};
 pub use housekeeping::Housekeeping;
 pub use ids::PartitionId;
@@ -67,7 +63,7 @@ pub use pool::Pool;
 pub use publish::{Assignment, LoadSummary, Published, Publisher, RoleListener};
 pub use replicas::Replicas;
 pub use replication::{Lane, PeerError, PeerFuture, Peers, Replication, ReplicationStart};
-pub use sessions::{FetchSessions, Session, SharedSession, Stirred, read_ask};
+pub use sessions::{FetchSessions, Session, SharedSession};
 pub use settings::{TopicSettings, log_settings};
 pub use shard::{Coordinator, KeyValue, Linger, Outcome, Shard, Shards, Submitted};
 pub use timers::{Deadline, Timers};

@@ -9,8 +9,6 @@ use std::task::{Context, Poll, Waker};
 use ottla_wire::ErrorCode;
 use parking_lot::Mutex;
 
-use crate::standing::Watcher;
-
 /// How far a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
@@ -78,18 +76,6 @@ impl FetchWaiter {
         }
     }
 
-    /// As a follower's: the log has `appended` more bytes, and perhaps the high watermark moved.
-    /// Whether it waits on.
-    pub(crate) fn follow(&self, what: Moved, appended: i64) -> bool {
-        if self.fired() {
-            return false;
-        }
-        if what != Moved::End {
-            self.nudge();
-        }
-        appended == 0 || self.credit(appended)
-    }
-
     pub(crate) fn fire(&self) {
         if !self.fired.swap(true, Ordering::AcqRel)
             && let Some(waker) = self.waker.lock().take()
@@ -120,61 +106,28 @@ impl Moved {
     }
 }
 
-/// Who hears of one partition.
-#[derive(Debug, Default)]
-struct Hearing {
-    /// Parked fetches.
-    fetches: Vec<Arc<FetchWaiter>>,
-    /// Followers' sessions.
-    sessions: Vec<Arc<Watcher>>,
-}
-
-impl Hearing {
-    fn len(&self) -> usize {
-        self.fetches.len() + self.sessions.len()
-    }
-}
-
-/// The fetches parked on one partition, and the sessions that it is in. When there are none, an
-/// append pays one load.
+/// The fetches parked on one partition. When there are none, an append pays one load.
 #[derive(Debug, Default)]
 pub(crate) struct FetchWaiters {
     count: AtomicUsize,
-    list: Mutex<Hearing>,
+    list: Mutex<Vec<Arc<FetchWaiter>>>,
 }
 
 impl FetchWaiters {
-    /// How many hear of it.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.list.lock().len()
-    }
-
-    fn change(&self, how: impl FnOnce(&mut Hearing)) {
-        let mut list = self.list.lock();
-        how(&mut list);
-        self.count.store(list.len(), Ordering::SeqCst);
-    }
-
     /// Adds a waiter. What moved before is not told to it: read again after this.
     pub(crate) fn add(&self, waiter: &Arc<FetchWaiter>) {
-        self.change(|list| list.fetches.push(Arc::clone(waiter)));
+        let mut list = self.list.lock();
+        list.push(Arc::clone(waiter));
+        self.count.store(list.len(), Ordering::SeqCst);
+        drop(list);
         // Pairs with the fence in `moved`: either the mover sees the count, or we see the move.
         fence(Ordering::SeqCst);
     }
 
     pub(crate) fn remove(&self, waiter: &Arc<FetchWaiter>) {
-        self.change(|list| list.fetches.retain(|w| !Arc::ptr_eq(w, waiter)));
-    }
-
-    /// Adds a session. What moved before is not told to it: read after this.
-    pub(crate) fn watch(&self, watcher: &Arc<Watcher>) {
-        self.change(|list| list.sessions.push(Arc::clone(watcher)));
-        fence(Ordering::SeqCst);
-    }
-
-    pub(crate) fn unwatch(&self, watcher: &Arc<Watcher>) {
-        self.change(|list| list.sessions.retain(|w| !Arc::ptr_eq(w, watcher)));
+        let mut list = self.list.lock();
+        list.retain(|w| !Arc::ptr_eq(w, waiter));
+        self.count.store(list.len(), Ordering::SeqCst);
     }
 
     /// Wakes those who have enough now that the log has `appended` more bytes, of which and of what
@@ -186,22 +139,20 @@ impl FetchWaiters {
         }
         let bytes = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let (appended, visible) = (bytes(appended), bytes(visible));
-        self.change(|list| {
-            list.sessions.iter().for_each(|watcher| watcher.moved(what, appended));
-            list.fetches.retain(|waiter| match waiter.reader {
-                Reader::Follower => waiter.follow(what, appended),
-                _ if waiter.fired() => false,
-                reader => !what.concerns(reader) || waiter.credit(visible),
-            });
+        let mut list = self.list.lock();
+        list.retain(|waiter| {
+            if waiter.fired() {
+                return false;
+            }
+            if waiter.reader == Reader::Follower {
+                if what != Moved::End {
+                    waiter.nudge();
+                }
+                return appended == 0 || waiter.credit(appended);
+            }
+            !what.concerns(waiter.reader) || waiter.credit(visible)
         });
-    }
-
-    /// Something changed of which followers hear with their next requests.
-    pub(crate) fn stir(&self) {
-        fence(Ordering::SeqCst);
-        if self.count.load(Ordering::SeqCst) > 0 {
-            self.list.lock().sessions.iter().for_each(|watcher| watcher.stir());
-        }
+        self.count.store(list.len(), Ordering::SeqCst);
     }
 
     /// Wakes all, if there are any.
@@ -215,10 +166,9 @@ impl FetchWaiters {
     /// Wakes all: the partition has a new leader, is gone, or its log was cut.
     pub(crate) fn wake_all(&self) {
         fence(Ordering::SeqCst);
-        self.change(|list| {
-            list.sessions.iter().for_each(|watcher| watcher.wake());
-            list.fetches.drain(..).for_each(|waiter| waiter.fire());
-        });
+        let mut list = self.list.lock();
+        list.drain(..).for_each(|waiter| waiter.fire());
+        self.count.store(0, Ordering::SeqCst);
     }
 }
 
@@ -318,7 +268,7 @@ mod tests {
         assert!(waiter.fired());
         waiters.moved(Moved::Stable, 1000, 1000);
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
-        assert!(waiters.list.lock().fetches.is_empty());
+        assert!(waiters.list.lock().is_empty());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use cluster::{Cluster, TOPIC, append, append_batch, values};
 use ottla_controller::Command;
-use ottla_engine::{Ack, Fetch, FetchItem, FetchParams, Found, ReadAsk, ReadFrom, Reader, fetch};
+use ottla_engine::{Ack, Fetch, FetchItem, FetchParams, Fetched, ReadAsk, ReadFrom, Reader, fetch};
 use ottla_replica::{Acks, EpochCheck};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::elect_leaders::{ElectLeadersRequest, TopicPartitions};
@@ -268,7 +268,7 @@ fn consumers_read_from_followers_what_is_committed() {
         };
         fetch(core, params, vec![FetchItem::consumer(Some(here.clone()), ask)])
     };
-    let bytes = |found: Found| found.each.into_iter().next().unwrap().map(|read| read.bytes());
+    let bytes = |found: Vec<Fetched>| found.into_iter().next().unwrap().map(|read| read.bytes());
     match begin(0, ReadFrom::Anyone) {
         Fetch::Ready(found) => assert!(bytes(found).unwrap() > 0),
         Fetch::Parked(_) => panic!("there is a record"),

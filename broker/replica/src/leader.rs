@@ -267,30 +267,6 @@ impl Leader {
         Ok(if moved || self.high_watermark < end { self.advance(world) } else { None })
     }
 
-    /// Whether nothing that this fetch of a follower says could change anything, now or later, until
-    /// something else happens to the partition: it is in sync, has all that there is, which is
-    /// committed, and said all this before.
-    #[must_use]
-    pub fn is_idle(&self, fetch: &FollowerFetch) -> bool {
-        let said = self.followers.get(&fetch.replica).is_some_and(|f| {
-            (f.end_offset, f.start_offset) == (fetch.offset, fetch.start_offset)
-                && f.broker_epoch == Some(fetch.broker_epoch)
-        });
-        said && self.pending.is_none()
-            && self.isr.contains(&fetch.replica)
-            && fetch.offset == self.end_offset
-            && self.high_watermark == self.end_offset
-    }
-
-    /// A follower asked again at `at` for what it asked for last, and our log has not grown since:
-    /// told before it grows, this counts as much as [`fetched`](Self::fetched) at that time.
-    pub fn asked_again(&mut self, follower: i32, at: Mono) {
-        let end = self.end_offset;
-        if let Some(state) = self.followers.get_mut(&follower) {
-            state.asked_again(at, end);
-        }
-    }
-
     /// Metadata of the same leader epoch came. What is older than what the controller answered is
     /// ignored. Returns the high watermark if it moved.
     pub fn changed(&mut self, now: &Membership, world: &dyn World) -> Option<i64> {

@@ -81,7 +81,6 @@ impl Partition {
         };
         leading.leader.check_epoch(how.epoch)?;
         leading.leader.check_append(how.acks)?;
-        leading.end_rests();
         let here = self.here.load();
         let log = &here.log;
         let now_ms = self.core.clock().wall_ms();

@@ -16,7 +16,6 @@ use super::{Ack, Partition, Role};
 use crate::cluster::Cluster;
 use crate::error::EngineError;
 use crate::settings::TopicSettings;
-use crate::standing::Pulse;
 use crate::wait::{AckWaiter, Moved};
 
 /// What a leader keeps.
@@ -27,9 +26,6 @@ pub(super) struct Leading {
     pub(super) acks: AckWaits<AckWaiter>,
     /// Those who wait until all replicas have deleted what was asked to be deleted.
     deletions: AckWaits<AckWaiter>,
-    /// The followers that have all there is and go on asking for more, with what says when they
-    /// asked last. None of them while the log grows.
-    resting: Vec<(i32, Arc<Pulse>)>,
 }
 
 /// How leadership begins, as the Image says it.
@@ -94,8 +90,7 @@ impl Partition {
                 let leader = Leader::new(start, &**cluster);
                 let high_watermark = leader.high_watermark();
                 let (acks, deletions) = (AckWaits::default(), AckWaits::default());
-                let resting = Vec::new();
-                let leading = Box::new(Leading { leader, acks, deletions, resting });
+                let leading = Box::new(Leading { leader, acks, deletions });
                 let old = std::mem::replace(other, Role::Leader(leading));
                 end_leadership(old);
                 self.leading.store(epoch, Ordering::Release);
@@ -121,7 +116,6 @@ impl Partition {
         let Role::Leader(leading) = &mut *role else { return };
         let moved = leading.leader.set_min_in_sync(least, &**self.core.cluster());
         self.settle(role, moved, News::Committed);
-        self.fetches.stir();
     }
 
     /// A follower asks for records: it has all before the offset that it asks for. Moves the high
@@ -152,7 +146,6 @@ impl Partition {
         let Role::Leader(leading) = &mut *role else { return Err(EngineError::NotLeader) };
         leading.leader.check_epoch(EpochCheck::Is(epoch))?;
         let moved = leading.leader.fetched(&fetch, &**cluster)?;
-        leading.resting.retain(|(follower, _)| *follower != replica);
         let proposal = leading.leader.propose_join(replica, start, &**cluster);
         if proposal.is_none() && moved.is_none() && leading.deletions.is_empty() {
             return Ok(());
@@ -168,64 +161,9 @@ impl Partition {
     /// which those are `near` (KIP-392); `None` if this node is near, nobody is, or it does not lead.
     #[must_use]
     pub fn nearest(&self, offset: i64, near: impl Fn(i32) -> bool) -> Option<i32> {
-        match &mut *self.role.lock() {
-            Role::Leader(leading) => {
-                leading.note_rests();
-                leading.leader.nearest(offset, near)
-            }
+        match &*self.role.lock() {
+            Role::Leader(leading) => leading.leader.nearest(offset, near),
             Role::Follower { .. } => None,
-        }
-    }
-
-    /// Whether nothing is to be said of this partition to a follower that asks so, and was `told`
-    /// this high watermark and this log start offset, until something happens that wakes or stirs
-    /// those who watch. As long as that is so its fetches are noted by `pulse` alone.
-    pub(crate) fn rests(
-        &self,
-        ask: &ReadAsk,
-        from: FollowerId,
-        start_offset: i64,
-        told: (i64, i64),
-        pulse: &Arc<Pulse>,
-    ) -> bool {
-        if self.check_leader(ask.epoch).is_err() {
-            return false;
-        }
-        let FollowerId { broker: replica, epoch: broker_epoch } = from;
-        let fetch = FollowerFetch { replica, broker_epoch, offset: ask.offset, start_offset };
-        let mut role = self.role.lock();
-        let Role::Leader(leading) = &mut *role else { return false };
-        let log = self.log();
-        let rests = leading.leader.check_epoch(ask.epoch).is_ok()
-            && leading.leader.is_idle(&fetch)
-            && (log.high_watermark(), log.start_offset()) == told;
-        if rests {
-            leading.resting.retain(|(follower, _)| *follower != replica);
-            leading.resting.push((replica, Arc::clone(pulse)));
-        }
-        rests
-    }
-
-    /// When a follower last had all that there was, as the leader knows.
-    #[cfg(test)]
-    pub(crate) fn caught_up(&self, broker: i32) -> Option<ottla_machine::Mono> {
-        let Role::Leader(leading) = &mut *self.role.lock() else { return None };
-        leading.note_rests();
-        let mut followers = leading.leader.followers();
-        followers.find(|(id, _)| *id == broker).and_then(|(_, follower)| follower.caught_up)
-    }
-
-    /// Whether a change of the in-sync replicas is under way.
-    #[cfg(test)]
-    pub(crate) fn isr_is_pending(&self) -> bool {
-        matches!(&*self.role.lock(), Role::Leader(leading) if leading.leader.isr_is_pending())
-    }
-
-    /// A session does not ask for this partition any more, as of its last request.
-    pub(crate) fn end_rest(&self, pulse: &Arc<Pulse>) {
-        if let Role::Leader(leading) = &mut *self.role.lock() {
-            leading.note_rests();
-            leading.resting.retain(|(_, other)| !Arc::ptr_eq(other, pulse));
         }
     }
 
@@ -346,19 +284,6 @@ impl Partition {
 }
 
 impl Leading {
-    /// Has the leader know when the followers asked last that have all there is.
-    fn note_rests(&mut self) {
-        for (follower, pulse) in &self.resting {
-            self.leader.asked_again(*follower, pulse.last());
-        }
-    }
-
-    /// The same, before the log grows: from then on they have to be noted one by one.
-    pub(super) fn end_rests(&mut self) {
-        self.note_rests();
-        self.resting.clear();
-    }
-
     fn low_watermark(&self, start: i64, cluster: &Cluster) -> i64 {
         self.leader.low_watermark(start, cluster)
     }

@@ -146,7 +146,7 @@ fn a_topic_is_created_spread_written_read_and_deleted() {
     let Fetch::Ready(found) = fetch(&rig.core, params(1, 500), vec![item]) else {
         panic!("parked though there are records");
     };
-    let read = found.each.into_iter().next().unwrap().unwrap();
+    let read = found.into_iter().next().unwrap().unwrap();
     assert_eq!(read.high_watermark, 2);
     let bytes = Bytes::from(read.slice.unwrap().read().unwrap());
     let batches: Vec<_> =
@@ -389,7 +389,7 @@ fn leadership_that_is_lost_ends_waits_and_wakes_readers() {
     let lost = ottla_wire::ErrorCode::NOT_LEADER_OR_FOLLOWER;
     assert_eq!(runtime.block_on(wait), Err(lost));
     let found = runtime.block_on(parked).unwrap();
-    assert_eq!(found.each[0].as_ref().unwrap_err().code(), lost);
+    assert_eq!(found[0].as_ref().unwrap_err().code(), lost);
     assert_eq!(partition.follows(), Some(2));
     assert_eq!(*rig.heard.0.lock(), ["a-0 leads 3", "a-0 resigns"]);
 }
@@ -407,7 +407,7 @@ fn a_parked_fetch_wakes_for_bytes_and_for_the_deadline() {
         panic!("there is nothing")
     };
     let found = runtime.block_on(parked).unwrap();
-    assert!(found.each.iter().all(|f| f.as_ref().unwrap().slice.is_none()));
+    assert!(found.iter().all(|f| f.as_ref().unwrap().slice.is_none()));
 
     let Fetch::Parked(parked) = fetch(&rig.core, params(100, 60_000), items(&rig)) else {
         panic!("there is nothing")
@@ -421,7 +421,7 @@ fn a_parked_fetch_wakes_for_bytes_and_for_the_deadline() {
     });
     let found = runtime.block_on(parked).unwrap();
     writer.join().unwrap();
-    let bytes: u32 = found.each.iter().map(|f| f.as_ref().unwrap().bytes()).sum();
+    let bytes: u32 = found.iter().map(|f| f.as_ref().unwrap().bytes()).sum();
     assert!(bytes >= 100, "{bytes} bytes");
 }
 

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_engine::{
-    Core, EngineError, Fetch, FetchItem, FetchParams, FetchSessions, Fetched, FollowerId, Found,
-    OffsetQuery, PartitionId, ReadFrom, Reader, Replicas, SharedSession, fetch, fetch_within,
-    read_ask,
+    Core, EngineError, Fetch, FetchItem, FetchParams, FetchSessions, Fetched, FollowerId,
+    OffsetQuery, PartitionId, ReadAsk, ReadFrom, Reader, Replicas, SharedSession, fetch,
 };
 use ottla_metadata::Image;
 use ottla_replica::EpochCheck;
 use ottla_replica::session::{
-    Answer, FetchPartition as Asked, FetchSession, Key, News, Notice, Owner, SessionChange,
+    Answer, FetchPartition as Asked, FetchSession, Key, Naming, News, Notice, Owner, SessionChange,
     SessionRequest, Topic,
 };
 use ottla_wire::api::fetch::{
@@ -55,14 +54,7 @@ impl Server {
             from: ReadFrom::Leader,
         };
         let items = wanted.iter().map(|(key, asked, told)| self.item(key, asked, *told)).collect();
-        let found = match &kind {
-            Kind::New => fetch(&self.core, params, items),
-            Kind::Goes(session, _) => {
-                let keys: Vec<_> = wanted.iter().map(|(key, ..)| key.clone()).collect();
-                fetch_within(&self.core, params, items, &keys, session)
-            }
-        };
-        let found = match found {
+        let found = match fetch(&self.core, params, items) {
             Fetch::Ready(found) => Some(found),
             Fetch::Parked(mut parked) => {
                 if let Kind::Goes(session, _) = &kind {
@@ -112,28 +104,32 @@ impl Server {
                     forgotten.extend(topic.partitions.iter().map(key));
                 }
                 let change = SessionChange { partitions: named, forgotten };
-                let state = &request.replica_state;
-                let from = FollowerId { broker: state.replica_id, epoch: state.replica_epoch };
-                let stirred = session.asked(&self.core, from, epoch, change)?;
-                assert!(stirred.size > 0, "a session without partitions would end");
-                Ok((Kind::Goes(session, id), stirred.partitions))
+                session.lock().update(epoch, Naming::Ids, change)?;
+                let wanted: Wanted =
+                    session.lock().told().map(|(k, a, told)| (k.clone(), *a, told)).collect();
+                assert!(!wanted.is_empty(), "a session without partitions would end");
+                Ok((Kind::Goes(session, id), wanted))
             }
         }
     }
 
     fn item(&self, key: &Key, asked: &Asked, told: i64) -> FetchItem {
-        let ask = read_ask(asked);
+        let ask = ReadAsk {
+            offset: asked.fetch_offset,
+            max_bytes: u32::try_from(asked.max_bytes).unwrap(),
+            epoch: EpochCheck::from_wire(asked.current_leader_epoch),
+            last_fetched_epoch: asked.last_fetched_epoch,
+        };
         let Topic::Id(topic) = key.topic else { panic!("followers name topics by id") };
         let partition = self.replicas.get(PartitionId::new(topic, key.partition)).ok();
         let log_start_offset = asked.log_start_offset;
         FetchItem { log_start_offset, told, ..FetchItem::consumer(partition, ask) }
     }
 
-    fn compose(&self, kind: Kind, wanted: Wanted, found: Found) -> FetchResponse {
+    fn compose(&self, kind: Kind, wanted: Wanted, found: Vec<Fetched>) -> FetchResponse {
         let now = self.core.clock().mono();
-        let keys = wanted.iter().map(|(key, ..)| key).chain(&found.joined);
         let answers: Vec<(Key, Answer, PartitionData)> =
-            keys.zip(found.each).map(|(key, found)| answer(key, found)).collect();
+            wanted.iter().zip(found).map(|((key, ..), found)| answer(key, found)).collect();
         let (session_id, news): (i32, Vec<News>) = match kind {
             Kind::New => {
                 let asked = wanted.into_iter().map(|(key, asked, _)| (key, asked)).collect();
@@ -145,7 +141,8 @@ impl Server {
                 (id, answers.iter().map(|_| News::Some).collect())
             }
             Kind::Goes(session, id) => {
-                (id, session.told(answers.iter().map(|(key, answer, _)| (key, answer))))
+                let mut session = session.lock();
+                (id, answers.iter().map(|(key, answer, _)| session.note(key, answer)).collect())
             }
         };
         let mut response = FetchResponse { session_id, ..Default::default() };

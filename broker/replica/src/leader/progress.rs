@@ -50,14 +50,6 @@ impl Progress {
         self.broker_epoch = Some(epoch);
     }
 
-    /// It asked again at `at` for what it asked for last, and our log has ended at `end` since.
-    pub(super) fn asked_again(&mut self, at: Mono, end: i64) {
-        if self.end_offset >= end && self.asked.is_some_and(|(asked, _)| asked <= at) {
-            self.caught_up = self.caught_up.max(Some(at));
-            self.asked = Some((at, end));
-        }
-    }
-
     /// Whether it has all, or had all not longer ago than it may lag.
     pub(super) fn is_caught_up(&self, end: i64, now: Mono, lag_ms: u64) -> bool {
         self.end_offset == end || self.caught_up.is_some_and(|at| now.since(at) <= lag_ms)

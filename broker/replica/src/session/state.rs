@@ -1,6 +1,6 @@
 //! One fetch session.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_wire::{ErrorCode, Uuid};
@@ -56,14 +56,6 @@ pub struct Answer {
     pub notice: Notice,
 }
 
-impl Answer {
-    /// Whether it says nothing but where the partition stands.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        self.bytes == 0 && self.error == ErrorCode::NONE && self.notice == Notice::None
-    }
-}
-
 /// Whether an answer holds a notice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Notice {
@@ -96,18 +88,12 @@ struct Entry {
 
 /// What one peer asked for and was told. Partitions are kept in an order that turns: those that
 /// gave records go to the end, so that all get their turn when a response is full.
-///
-/// A partition rests once nothing is to be told of it until something happens to it. Whoever lets
-/// it [rest](Self::rest) sees to it that it is [stirred](Self::stir) then; a request need look only
-/// at those that are stirred.
 #[derive(Clone, Debug, Default)]
 pub struct FetchSession {
     epoch: i32,
     places: BTreeMap<Key, u64>,
     entries: BTreeMap<u64, Entry>,
     next_place: u64,
-    /// The places of those that do not rest.
-    stirred: BTreeSet<u64>,
 }
 
 impl FetchSession {
@@ -169,7 +155,6 @@ impl FetchSession {
         for key in change.forgotten {
             if let Some(place) = self.places.remove(&key) {
                 self.entries.remove(&place);
-                self.stirred.remove(&place);
             }
         }
         self.epoch = next_epoch(epoch);
@@ -177,16 +162,12 @@ impl FetchSession {
     }
 
     fn put(&mut self, key: Key, asked: FetchPartition) {
-        if let Some(place) = self.places.get(&key)
-            && let Some(entry) = self.entries.get_mut(place)
-        {
+        if let Some(entry) = self.places.get(&key).and_then(|place| self.entries.get_mut(place)) {
             entry.asked = asked;
-            self.stirred.insert(*place);
             return;
         }
         let place = self.take_place();
         self.places.insert(key.clone(), place);
-        self.stirred.insert(place);
         let entry = Entry { key, asked, high_watermark: -1, log_start_offset: -1 };
         self.entries.insert(place, entry);
     }
@@ -205,36 +186,6 @@ impl FetchSession {
     /// again.
     pub fn told(&self) -> impl Iterator<Item = (&Key, &FetchPartition, i64)> {
         self.entries.values().map(|entry| (&entry.key, &entry.asked, entry.high_watermark))
-    }
-
-    /// As [`told`](Self::told), of those only that do not rest.
-    pub fn stirred(&self) -> impl Iterator<Item = (&Key, &FetchPartition, i64)> {
-        let entries = self.stirred.iter().filter_map(|place| self.entries.get(place));
-        entries.map(|entry| (&entry.key, &entry.asked, entry.high_watermark))
-    }
-
-    /// What is asked of one partition, and the high watermark told last, if it is in the session.
-    #[must_use]
-    pub fn get(&self, key: &Key) -> Option<(&FetchPartition, i64)> {
-        let entry = self.entries.get(self.places.get(key)?)?;
-        Some((&entry.asked, entry.high_watermark))
-    }
-
-    /// Something happened to a partition. Whether it rested until now.
-    pub fn stir(&mut self, key: &Key) -> bool {
-        self.places.get(key).is_some_and(|place| self.stirred.insert(*place))
-    }
-
-    /// Something happened that may concern any partition.
-    pub fn stir_all(&mut self) {
-        self.stirred = self.entries.keys().copied().collect();
-    }
-
-    /// Nothing is to be told of a partition until it is stirred.
-    pub fn rest(&mut self, key: &Key) {
-        if let Some(place) = self.places.get(key) {
-            self.stirred.remove(place);
-        }
     }
 
     /// Notes an answer that is about to leave, and says whether the peer must hear of it. An answer
@@ -280,9 +231,6 @@ impl FetchSession {
         if let Some(entry) = self.entries.remove(&place) {
             let last = self.take_place();
             self.places.insert(entry.key.clone(), last);
-            if self.stirred.remove(&place) {
-                self.stirred.insert(last);
-            }
             self.entries.insert(last, entry);
         }
     }
@@ -377,82 +325,5 @@ mod tests {
         assert_eq!(again, Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH));
         let names = session.update(2, Naming::Names, SessionChange::default());
         assert_eq!(names, Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR));
-    }
-
-    fn stirred(session: &FetchSession) -> Vec<i32> {
-        session.stirred().map(|(key, ..)| key.partition).collect()
-    }
-
-    #[test]
-    fn those_that_rest_are_looked_at_again_when_something_happened() {
-        let mut session = FetchSession::new((0..4).map(|p| (key(p), asked(0))).collect());
-        assert_eq!(stirred(&session), [0, 1, 2, 3]);
-        (0..4).for_each(|p| session.rest(&key(p)));
-        assert_eq!(stirred(&session), []);
-        assert!(session.stir(&key(2)) && !session.stir(&key(2)) && !session.stir(&key(9)));
-        session.note(&key(2), &answer(5, 5));
-        session.note(&key(1), &answer(5, 5));
-        assert_eq!(stirred(&session), [2], "records move it to the end, and leave it stirred");
-        let change = SessionChange {
-            partitions: vec![(key(3), asked(4)), (key(5), asked(0))],
-            forgotten: vec![key(2)],
-        };
-        session.update(1, Naming::Ids, change).unwrap();
-        assert_eq!(stirred(&session), [3, 5]);
-        assert_eq!(session.get(&key(3)), Some((&asked(4), -1)));
-        session.stir_all();
-        assert_eq!(stirred(&session), order(&session));
-    }
-
-    proptest::proptest! {
-        /// Whatever happens, those are stirred that were not let rest since something happened to
-        /// them, and they come in the order in which all are read.
-        #[test]
-        fn a_partition_is_stirred_unless_it_was_let_rest(
-            steps in proptest::collection::vec((0u8..6, 0i32..6), 0..60),
-        ) {
-            let mut session = FetchSession::default();
-            let (mut known, mut resting) = (BTreeSet::new(), BTreeSet::new());
-            for (step, p) in steps {
-                let change = |partitions, forgotten| SessionChange { partitions, forgotten };
-                let epoch = session.epoch();
-                match step {
-                    0 => {
-                        let change = change(vec![(key(p), asked(1))], vec![]);
-                        session.update(epoch, Naming::Ids, change).unwrap();
-                        known.insert(p);
-                        resting.remove(&p);
-                    }
-                    1 => {
-                        let change = change(vec![], vec![key(p)]);
-                        session.update(epoch, Naming::Ids, change).unwrap();
-                        known.remove(&p);
-                        resting.remove(&p);
-                    }
-                    2 => {
-                        let rested = resting.remove(&p);
-                        proptest::prop_assert_eq!(session.stir(&key(p)), rested);
-                    }
-                    3 => {
-                        session.rest(&key(p));
-                        if known.contains(&p) {
-                            resting.insert(p);
-                        }
-                    }
-                    4 => {
-                        session.note(&key(p), &answer(7, 7));
-                    }
-                    _ => {
-                        session.stir_all();
-                        resting.clear();
-                    }
-                }
-                let all = order(&session);
-                let expected: Vec<_> =
-                    all.iter().copied().filter(|p| !resting.contains(p)).collect();
-                proptest::prop_assert_eq!(stirred(&session), expected);
-                proptest::prop_assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), known.clone());
-            }
-        }
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use ottla_config::Compression;
 use ottla_engine::{
-    EngineError, Fetch, FetchItem, FetchParams, FollowerId, Found, Partition, PartitionId, Read,
+    EngineError, Fetch, FetchItem, FetchParams, Fetched, FollowerId, Partition, PartitionId, Read,
     ReadAsk, ReadFrom, Reader,
 };
 use ottla_log::index::txn::AbortedTxn;
 use ottla_metadata::Image;
+use ottla_replica::EpochCheck;
 use ottla_replica::session::{
     Answer as SessionAnswer, FetchPartition as Asked, Key, Naming, News, Notice, Topic,
 };
@@ -66,8 +67,7 @@ pub fn handle(call: Call, request: FetchRequest) -> Answer<FetchResponse> {
         EPOCHS_SINCE.. => request.replica_state.replica_id,
         _ => request.replica_id,
     };
-    let params = params(&call, &request, replica);
-    let round = match Round::begin(&call, &request, params.follower) {
+    let round = match Round::begin(&call, &request, replica) {
         Ok(round) => round,
         Err(error_code) => {
             return FetchResponse { error_code, ..Default::default() }.into();
@@ -94,8 +94,9 @@ pub fn handle(call: Call, request: FetchRequest) -> Answer<FetchResponse> {
         items.push(item);
     }
 
+    let params = params(&call, &request, replica);
     let reader = params.reader;
-    match round.fetch(&call, params, items) {
+    match ottla_engine::fetch(&call.context.core, params, items) {
         Fetch::Ready(found) => Answer::Now(compose(&call, round, wanted, found, reader)),
         Fetch::Parked(mut parked) => {
             round.park(&mut parked);
@@ -154,7 +155,12 @@ fn resolve(
     asked: &Asked,
     replica: i32,
 ) -> (FetchItem, Option<ErrorCode>) {
-    let ask = ottla_engine::read_ask(asked);
+    let ask = ReadAsk {
+        offset: asked.fetch_offset,
+        max_bytes: u32::try_from(asked.max_bytes).unwrap_or(0),
+        epoch: EpochCheck::from_wire(asked.current_leader_epoch),
+        last_fetched_epoch: asked.last_fetched_epoch,
+    };
     let item = |partition| {
         let log_start_offset = asked.log_start_offset;
         FetchItem { log_start_offset, ..FetchItem::consumer(partition, ask) }
@@ -192,15 +198,13 @@ fn resolve(
 fn compose(
     call: &Call,
     mut round: Round,
-    mut wanted: Vec<Wanted>,
-    found: Found,
+    wanted: Vec<Wanted>,
+    found: Vec<Fetched>,
     reader: Reader,
 ) -> Filled<FetchResponse> {
-    let joined = found.joined.into_iter();
-    wanted.extend(joined.map(|key| Wanted { key, error: None, preferred: None }));
     let mut filled = Filled::from(FetchResponse { session_id: 0, ..Default::default() });
     let mut told = Vec::with_capacity(wanted.len());
-    for (wanted, found) in wanted.into_iter().zip(found.each) {
+    for (wanted, found) in wanted.into_iter().zip(found) {
         let broker = wanted.preferred.as_ref().map(|preferred| preferred.broker);
         let known = match (&wanted.error, wanted.preferred) {
             (Some(code), _) => Err(*code),

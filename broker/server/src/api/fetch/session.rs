@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ottla_engine::{
-    Fetch, FetchItem, FetchParams, FollowerId, NEVER_TOLD, ParkedFetch, SharedSession, fetch,
-    fetch_within,
-};
+use ottla_engine::{NEVER_TOLD, ParkedFetch, SharedSession};
 use ottla_replica::session::{
     Answer, FetchPartition as Asked, FetchSession, Key, NO_SESSION, Naming, News, Owner,
     SessionChange, SessionRequest,
@@ -35,8 +32,6 @@ enum Kind {
     New,
     /// A session goes on: only news are told.
     Goes(SharedSession),
-    /// A follower's goes on: only those partitions are looked at of which there may be news.
-    Follows(SharedSession),
 }
 
 impl Round {
@@ -47,9 +42,9 @@ impl Round {
     pub(super) fn begin(
         call: &Call,
         request: &FetchRequest,
-        follower: Option<FollowerId>,
+        replica: i32,
     ) -> Result<Self, ErrorCode> {
-        let owner = if follower.is_some() { Owner::Follower } else { Owner::Consumer };
+        let owner = if replica >= 0 { Owner::Follower } else { Owner::Consumer };
         let told = match owner {
             Owner::Follower => -1,
             Owner::Consumer => NEVER_TOLD,
@@ -80,51 +75,28 @@ impl Round {
         if owner == Owner::Follower {
             session.supersede();
         }
+        let mut state = session.lock();
         let forgotten = forgotten(call.version, request);
         let change = SessionChange { partitions: named, forgotten };
-        let core = &call.context.core;
-        let naming = naming(call.version);
-        let (partitions, size, kind) = match follower {
-            Some(from) if naming == Naming::Ids => {
-                let stirred = session.asked(core, from, epoch, change)?;
-                (stirred.partitions, stirred.size, Kind::Follows(session))
-            }
-            _ => {
-                let mut state = session.lock();
-                state.update(epoch, naming, change)?;
-                let told = |last| if follower.is_some() { last } else { NEVER_TOLD };
-                let all = state.told().map(|(k, a, last)| (k.clone(), *a, told(last))).collect();
-                let size = state.len();
-                drop(state);
-                (all, size, Kind::Goes(session))
-            }
-        };
-        sessions.touch(id, size, core.clock().mono());
+        state.update(epoch, by(call.version), change)?;
+        let told = |last| if owner == Owner::Follower { last } else { NEVER_TOLD };
+        let partitions: Vec<_> =
+            state.told().map(|(k, a, last)| (k.clone(), *a, told(last))).collect();
+        drop(state);
+        sessions.touch(id, partitions.len(), call.context.core.clock().mono());
         // A session without partitions ends.
-        if size == 0 {
+        let id = if partitions.is_empty() {
             sessions.remove(id);
-            return Ok(Self { partitions, session_id: NO_SESSION, kind: Kind::None, owner });
-        }
-        Ok(Self { partitions, session_id: id, kind, owner })
-    }
-
-    /// Reads these items, one for each partition.
-    pub(super) fn fetch(&self, call: &Call, params: FetchParams, items: Vec<FetchItem>) -> Fetch {
-        let core = &call.context.core;
-        match &self.kind {
-            Kind::Follows(session) => {
-                let keys: Vec<_> = self.partitions.iter().map(|(key, ..)| key.clone()).collect();
-                fetch_within(core, params, items, &keys, session)
-            }
-            Kind::None | Kind::New | Kind::Goes(_) => fetch(core, params, items),
-        }
+            NO_SESSION
+        } else {
+            id
+        };
+        Ok(Self { partitions, session_id: id, kind: Kind::Goes(session), owner })
     }
 
     /// Lets a follower's next request end this one, which waits.
     pub(super) fn park(&self, fetch: &mut ParkedFetch) {
-        if let (Kind::Goes(session) | Kind::Follows(session), Owner::Follower) =
-            (&self.kind, self.owner)
-        {
+        if let (Kind::Goes(session), Owner::Follower) = (&self.kind, self.owner) {
             session.park(fetch);
         }
     }
@@ -156,9 +128,12 @@ impl Round {
                 let mut session = session.lock();
                 answers.map(|(key, answer)| session.note(key, answer)).collect()
             }
-            Kind::Follows(session) => session.told(answers),
         }
     }
+}
+
+fn by(version: i16) -> Naming {
+    naming(version)
 }
 
 fn named(version: i16, request: &FetchRequest) -> Vec<(Key, Asked)> {
