@@ -90,46 +90,6 @@ def grown(c):
         c.wait_partitions(all_in_sync, topic)
 
 
-def raised(c):
-    """The voters stand in the configuration files, and cannot be changed; kraft.version 1 writes them into the log, and they come
-    and go, through leader changes and restarts."""
-    create(c, "raised", 3)
-    load = Load(c, "raised", 120_000, 4_000)
-    load.wait_acked(5_000)
-    at = ("--bootstrap-server", c.bootstrap)
-    nobody = "AAAAAAAAAAAAAAAAAAAAAA"
-    assert set(status(c)[2].values()) <= {nobody}, status(c)
-    p = c.sh(QUORUM, *at, "remove-controller", "--controller-id", 3, "--controller-directory-id", "AAAAAAAAAAAAAAAAAAAABA", check=False)
-    assert p.returncode and "kraft.version" in p.stderr + p.stdout, p
-    p = c.sh("kafka-features", *at, "upgrade", "--feature", "kraft.version=1", check=True)
-    assert p.stdout == "kraft.version was upgraded to 1.\n", p.stdout
-    directories = {i: re.search(r"directory.id=(.*)", (c[i].data / "meta.properties").read_text())[1] for i in c.nodes}
-    assert status(c)[2] == directories, (status(c), directories)
-    p = c.sh("kafka-features", *at, "downgrade", "--feature", "kraft.version=0", check=False)
-    assert p.returncode and "Can't downgrade the version of this feature." in p.stdout + p.stderr, p
-    load.goes_on(1_000)
-    leader_changes(c, load)
-    leader = status(c)[0]
-    for node in (next(i for i in c.nodes if i != leader), leader):
-        removed(c, node)
-        load.goes_on(1_000)
-        added(c, node)
-    assert status(c)[2] == directories
-    for node in c.nodes:
-        c[node].kill()
-        c[node].start()
-        c.wait_partitions(all_in_sync, "raised")
-    assert status(c)[2] == directories
-    load.verified()
-    for node in c.nodes.values():
-        node.stop()
-    log = next(c[1].data.glob("__cluster_metadata-0/*.log"))
-    dumped = c.sh("kafka-dump-log", "--cluster-metadata-decoder", "--files", log, check=True).stdout
-    assert '"kRaftVersion":1' in dumped.replace(" ", "") and all(d in dumped for d in directories.values()), dumped[:3000]
-
-
 def run():
-    with Cluster(3, FAST) as c, Shell() as c.sh:
-        tap.run("quorum/raised", raised, c)
     with Cluster(config=FAST, roles=[CONTROLLER] * 5 + [BROKER] * 3, standalone=True) as c, Shell() as c.sh:
         tap.run("quorum/grown", grown, c)

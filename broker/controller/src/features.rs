@@ -122,7 +122,13 @@ fn update_one(
     match name {
         MetadataVersion::FEATURE => check_metadata_version(level, current, direction)?,
         KRAFT if level < current => return refuse("Can't downgrade the version of this feature."),
-        // It stands beside the voters in records of the quorum's own, which whoever asks has it write.
+        // The voters of the configuration files would have to be written into the log first.
+        KRAFT if level > current => {
+            return refuse(
+                "The voters of this quorum stand in controller.quorum.voters and cannot be changed while it runs: \
+                 name the other features with --feature, and leave kraft.version at 0.",
+            );
+        }
         KRAFT => return Ok(()),
         _ => {
             if let Err(e) = check_level(name, level, version, proposed) {

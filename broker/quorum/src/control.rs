@@ -51,9 +51,6 @@ pub(crate) struct VotersRecord {
     /// In a snapshot: the first offset it does not contain.
     #[field(tag = 10005, tagged = "0+")]
     pub(crate) end_offset: i64,
-    /// Of all members those that raft knows by their ids alone, as configuration files named them.
-    #[field(tag = 10006, tagged = "0+")]
-    pub(crate) by_id: Vec<WireKey>,
 }
 
 /// A node key.
@@ -135,15 +132,8 @@ pub(crate) fn leader_change(leader: NodeKey, voters: impl Iterator<Item = NodeKe
 /// The records that stand for a membership. The level of `kraft.version` is 1 where voters can be changed (KIP-853),
 /// and 0 where they were named by configuration files; Kafka then has no such records at all.
 pub(crate) fn membership(membership: &Membership, kraft_version: i16) -> [Control; 2] {
-    let kraft_version = if says_directories(membership) { 1 } else { kraft_version };
     let version = KRaftVersionRecord { version: 0, kraft_version };
     [Control::KraftVersion(version), Control::Voters(Box::new(voters_record(membership)))]
-}
-
-/// Whether a membership is one of `kraft.version` 1 because it says the directories of voters of which configuration
-/// files know the ids alone.
-pub(crate) fn says_directories(membership: &Membership) -> bool {
-    membership.nodes().any(|(_, member)| member.directory != Uuid::ZERO)
 }
 
 /// The level of `kraft.version` that a control batch sets, if it sets one.
@@ -186,16 +176,13 @@ fn voters_record(membership: &Membership) -> VotersRecord {
     let newest = configs.last().unwrap_or(&empty);
     let (voters, others) = membership.nodes().partition::<Vec<_>, _>(|(k, _)| newest.contains(k));
     let wire = |members: Vec<(&NodeKey, &Member)>| {
-        members.into_iter().map(|(key, member)| to_wire(member.told_as(*key), member)).collect()
+        members.into_iter().map(|(key, member)| to_wire(*key, member)).collect()
     };
-    let by_id = membership.nodes().filter(|(key, member)| member.told_as(**key) != **key);
-    let by_id = by_id.map(|(key, member)| member.told_as(*key).into()).collect();
     let leaving = match configs.as_slice() {
         [older, _] => older.iter().map(|k| WireKey { id: k.id, directory: k.directory }).collect(),
         _ => Vec::new(),
     };
-    let (voters, others) = (wire(voters), wire(others));
-    VotersRecord { voters, others, leaving, by_id, ..VotersRecord::default() }
+    VotersRecord { voters: wire(voters), others: wire(others), leaving, ..VotersRecord::default() }
 }
 
 impl VotersRecord {
@@ -207,22 +194,12 @@ impl VotersRecord {
 
     /// The membership as raft sees it.
     pub(crate) fn membership(&self) -> Result<Membership, Flaw> {
-        let all = self.voters.iter().chain(&self.others);
-        let nodes: BTreeMap<_, _> = all.map(|voter| self.known(voter)).collect();
-        let newest: BTreeSet<_> = self.voters.iter().map(|voter| self.known(voter).0).collect();
+        let nodes: BTreeMap<_, _> = self.voters.iter().chain(&self.others).map(from_wire).collect();
+        let newest: BTreeSet<_> = self.voters.iter().map(|v| from_wire(v).0).collect();
         let older: BTreeSet<_> =
             self.leaving.iter().map(|k| NodeKey::new(k.id, k.directory)).collect();
         let configs = if older.is_empty() { vec![newest] } else { vec![older, newest] };
         Membership::new(configs, nodes).map_err(|e| e.to_string())
-    }
-
-    /// A member as raft knows it.
-    fn known(&self, voter: &VotersVoter) -> (NodeKey, Member) {
-        let (key, member) = from_wire(voter);
-        if !self.by_id.iter().any(|wire| wire.id == key.id && wire.directory == key.directory) {
-            return (key, member);
-        }
-        (NodeKey::new(key.id, Uuid::ZERO), Member { directory: key.directory, ..member })
     }
 
     /// In a snapshot: the last entry's index and the membership with its entry. `None` in snapshots Kafka wrote.
@@ -264,6 +241,6 @@ pub(crate) fn from_wire(voter: &VotersVoter) -> (NodeKey, Member) {
     let feature = &voter.kraft_version_feature;
     let kraft_versions =
         KraftVersions { min: feature.min_supported_version, max: feature.max_supported_version };
-    let member = Member { endpoints: endpoints.collect(), kraft_versions, ..Member::default() };
+    let member = Member { endpoints: endpoints.collect(), kraft_versions };
     (NodeKey::new(voter.voter_id, voter.voter_directory_id), member)
 }

@@ -65,8 +65,6 @@ struct Known {
     /// What was refused last, so that it is told once.
     refused: BTreeMap<NodeKey, Refusal>,
     processes: BTreeMap<NodeKey, Processes>,
-    /// The metadata directories that members said they have.
-    directories: BTreeMap<NodeKey, Uuid>,
     /// The last entry that each acknowledged to this leader, and in which vote's name it was asked.
     acknowledged: BTreeMap<NodeKey, (Vote, u64)>,
     /// Who has lost what it acknowledged, so that it is told once.
@@ -101,26 +99,6 @@ impl Peers {
         let incarnation = simulated::chance().cast_signed();
         let known = Mutex::default();
         Self { transport, me, directory, cluster_id, incarnation, pace, known }
-    }
-
-    /// Notes which metadata directory a member says it has.
-    pub(crate) fn has_directory(&self, key: NodeKey, directory: Uuid) {
-        let mut known = self.known.lock();
-        if known.directories.len() < MAX_KNOWN || known.directories.contains_key(&key) {
-            known.directories.insert(key, directory);
-        }
-    }
-
-    /// The metadata directory of a member, if it is known.
-    pub(crate) fn directory_of(&self, key: NodeKey) -> Option<Uuid> {
-        let said = if key == self.me {
-            Some(self.directory)
-        } else if key.directory == Uuid::ZERO {
-            self.known.lock().directories.get(&key).copied()
-        } else {
-            Some(key.directory)
-        };
-        said.filter(|directory| *directory != Uuid::ZERO)
     }
 
     /// How the others are asked.

@@ -443,15 +443,6 @@ impl RaftQuorum {
         })
     }
 
-    /// Raises `kraft.version` to 1, as the leader: the voters that configuration files named stand in the log from then
-    /// on, with their directories, and come and go. It is committed when this returns.
-    ///
-    /// # Errors
-    /// When this node does not lead, or a voter has not said yet which directory it has.
-    pub async fn say_directories(&self) -> Result<(), QuorumError> {
-        self.changer.say_directories().await
-    }
-
     async fn stop(&self) -> Result<(), QuorumError> {
         self.raft.shutdown().await.map_err(|e| stopped(&e))?;
         let tasks = std::mem::take(

@@ -87,7 +87,7 @@ struct State {
     cached_bytes: usize,
     /// Memberships in the log, by index, and the one before them.
     memberships: Vec<(u64, Membership)>,
-    /// The level of `kraft.version`, by the newest snapshot or the log behind it. Once committed, it never goes down.
+    /// The level of `kraft.version`, by the newest snapshot or the log behind it. It never goes down.
     kraft_version: i16,
     snapshots: Vec<Kept>,
 }
@@ -126,16 +126,11 @@ impl State {
                 self.cached_bytes -= entry.batch.as_ref().map_or(0, Bytes::len);
             }
         }
-        let said = control::says_directories(&self.membership());
         // The first one is from the snapshot, or from before everything.
         while self.memberships.len() > 1
             && self.memberships.last().is_some_and(|(index, _)| *index >= next)
         {
             self.memberships.pop();
-        }
-        if said && !control::says_directories(&self.membership()) {
-            // The entry that raised it is gone.
-            self.kraft_version = 0;
         }
     }
 }

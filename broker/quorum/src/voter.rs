@@ -70,18 +70,6 @@ pub struct Member {
     pub endpoints: Vec<Endpoint>,
     /// The levels of `kraft.version` it supports.
     pub kraft_versions: KraftVersions,
-    /// The metadata directory of a voter that configuration files named first, once the log says it, which is from
-    /// `kraft.version` 1 on: the key may go on without it. [`Uuid::ZERO`] for all others.
-    pub directory: Uuid,
-}
-
-impl Member {
-    /// The key under which tools and other software know a member with this key.
-    #[must_use]
-    pub fn told_as(&self, key: NodeKey) -> NodeKey {
-        let directory = if key.directory == Uuid::ZERO { self.directory } else { key.directory };
-        NodeKey::new(key.id, directory)
-    }
 }
 
 /// A member with its key.
@@ -110,7 +98,10 @@ impl InitialController {
     pub fn voter(&self, listener: &str) -> Voter {
         let endpoint =
             Endpoint { name: listener.to_owned(), host: self.host.clone(), port: self.port };
-        Voter { key: self.key, member: Member { endpoints: vec![endpoint], ..Member::default() } }
+        Voter {
+            key: self.key,
+            member: Member { endpoints: vec![endpoint], kraft_versions: KraftVersions::SUPPORTED },
+        }
     }
 
     /// Reads a comma-separated list; a node id may appear once only.

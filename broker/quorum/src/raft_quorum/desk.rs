@@ -126,7 +126,6 @@ impl Desk {
             tracing::error!("{text}, directory {}: one of them must be stopped", head.directory);
             return Err(No(Refusal::Duplicate, text));
         }
-        self.peers.has_directory(from, head.directory);
         let standing = self.standings.now();
         let barred = match incoming.kind {
             Kind::Vote | Kind::PreVote | Kind::Transfer => standing != Standing::Full,
@@ -197,8 +196,7 @@ impl Desk {
     /// Ends this node's part in the quorum if the leader says that entries are gone which this node acknowledged, and
     /// they are. With what is left it could vote for a leader that lacks what is committed, and it gets nothing more.
     fn check_memory(&self, body: &AppendBody) -> Done<()> {
-        let Some(acknowledged) = u64::try_from(body.lost_before).ok().filter(|lost| *lost > 0)
-        else {
+        let Some(acknowledged) = u64::try_from(body.lost_before).ok().filter(|lost| *lost > 0) else {
             return Ok(());
         };
         let end = self.store.next_index();

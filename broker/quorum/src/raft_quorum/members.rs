@@ -12,12 +12,11 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::{ChangeMembers, Instant, Precondition};
-use ottla_wire::{ErrorCode, Uuid};
+use ottla_wire::ErrorCode;
 use tokio::sync::{Mutex, watch};
 
 use super::moves::Moves;
 use super::{Node, desk, refused, stopped};
-use crate::control;
 use crate::error::QuorumError;
 use crate::peers::Peers;
 use crate::quorum::{Leadership, Role, VoterChange};
@@ -91,7 +90,7 @@ impl Changer {
             return Err(QuorumError::Busy("another change of the voters is under way".into()));
         };
         self.must_lead()?;
-        match self.as_known(change) {
+        match change {
             VoterChange::Add(voter) => self.add(voter).await,
             VoterChange::Remove(key) if key == self.node => {
                 self.check_removable(key)?;
@@ -107,56 +106,6 @@ impl Changer {
             }
             VoterChange::Update(voter) => self.update(voter).await,
         }
-    }
-
-    /// A change in the terms of raft, which goes on to know voters by their ids that configuration files named first.
-    fn as_known(&self, change: VoterChange) -> VoterChange {
-        let now = self.membership();
-        let known = |key: NodeKey| {
-            let bare = NodeKey::new(key.id, Uuid::ZERO);
-            let is_bare = now.get_node(&bare).is_some_and(|member| member.told_as(bare) == key);
-            if is_bare { bare } else { key }
-        };
-        let voter = |voter: Voter| Voter { key: known(voter.key), ..voter };
-        match change {
-            VoterChange::Add(new) => VoterChange::Add(voter(new)),
-            VoterChange::Remove(key) => VoterChange::Remove(known(key)),
-            VoterChange::Update(old) => VoterChange::Update(voter(old)),
-        }
-    }
-
-    /// Writes the directories of all voters into the log: `kraft.version` 1, from which on voters come and go.
-    pub(super) async fn say_directories(&self) -> Result<(), QuorumError> {
-        let Ok(_one) = tokio::time::timeout(EARLIER_CHANGE, self.changing.lock()).await else {
-            return Err(QuorumError::Busy("a change of the voters is under way".into()));
-        };
-        self.must_lead()?;
-        let Some(peers) = &self.peers else {
-            let why = "this node was started as the only member of its quorum";
-            return Err(QuorumError::Membership(why.to_owned()));
-        };
-        let now = self.membership();
-        let mut voters = BTreeMap::new();
-        for key in now.voter_ids() {
-            let Some(directory) = peers.directory_of(key) else {
-                return Err(QuorumError::Busy(format!(
-                    "node {} has not said yet which metadata directory it has: start it, and try again",
-                    key.id
-                )));
-            };
-            let member = now.get_node(&key).cloned().unwrap_or_default();
-            voters.insert(key, Member { directory, ..member });
-        }
-        let say = || ChangeMembers::SetNodes(voters.clone());
-        self.retried(|| self.raft.change_membership(say(), true)).await.map(|_| ())
-    }
-
-    /// What a member says of itself, with the directory that the log is to say beside it.
-    fn named(&self, now: &StoredMembership, key: NodeKey, said: Member) -> Member {
-        let known = now.get_node(&key).map_or(Uuid::ZERO, |known| known.directory);
-        let by_id = key.directory == Uuid::ZERO && control::says_directories(now.membership());
-        let newest = self.peers.as_ref().filter(|_| by_id).and_then(|p| p.directory_of(key));
-        Member { directory: newest.unwrap_or(known), ..said }
     }
 
     fn must_lead(&self) -> Result<(), QuorumError> {
@@ -175,8 +124,7 @@ impl Changer {
         let Voter { key, member } = voter;
         let now = self.membership();
         if let Some(voter) = now.voter_ids().find(|voter| voter.id == key.id) {
-            let told = now.get_node(&voter).map_or(voter, |member| member.told_as(voter));
-            return Err(QuorumError::DuplicateVoter(told));
+            return Err(QuorumError::DuplicateVoter(voter));
         }
         let added = self.set_node(key, member).await?;
         self.caught_up(key, added).await?;
@@ -208,7 +156,6 @@ impl Changer {
     /// Makes sure that a node is a member, and is where it says. Returns the entry that did it.
     async fn set_node(&self, key: NodeKey, member: Member) -> Result<Option<LogId>, QuorumError> {
         let now = self.membership();
-        let member = self.named(&now, key, member);
         let set = match now.get_node(&key) {
             Some(known) if *known == member => return Ok(*now.log_id()),
             Some(_) => ChangeMembers::SetNodes(BTreeMap::from([(key, member.clone())])),
@@ -399,7 +346,6 @@ impl Changer {
     pub(crate) fn greeted(&self, voter: Voter, applicant: Applicant) {
         let now = self.membership();
         let nowhere = voter.member.endpoints.is_empty();
-        let voter = Voter { member: self.named(&now, voter.key, voter.member), ..voter };
         let known = now.get_node(&voter.key).is_some_and(|m| nowhere || *m == voter.member);
         let votes = now.voter_ids().any(|v| v == voter.key);
         let joins = applicant == Applicant::Joining && !votes;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ottla_quorum::{Endpoint, Member, NodeKey, Voter, VoterChange};
+use ottla_quorum::{Endpoint, KraftVersions, Member, NodeKey, Voter, VoterChange};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::add_raft_voter::{AddRaftVoterRequest, AddRaftVoterResponse};
 
@@ -34,7 +34,7 @@ pub fn handle(call: Call, request: AddRaftVoterRequest) -> Answer<AddRaftVoterRe
             key: NodeKey::new(request.voter_id, request.voter_directory_id),
             member: Member {
                 endpoints: request.listeners.iter().map(endpoint).collect(),
-                ..Member::default()
+                kraft_versions: KraftVersions::SUPPORTED,
             },
         };
         let given = u64::try_from(request.timeout_ms).ok().filter(|ms| *ms > 0);

@@ -92,11 +92,7 @@ fn describe(call: &Call, quorum: &Description) -> DescribeQuorumResponsePartitio
         let (heard, caught_up) = (at(r.last_heard_ms_ago), at(r.caught_up_ms_ago));
         ReplicaState {
             replica_id: r.key.id,
-            replica_directory_id: if dynamic {
-                r.member.told_as(r.key).directory
-            } else {
-                Uuid::ZERO
-            },
+            replica_directory_id: if dynamic { r.key.directory } else { Default::default() },
             log_end_offset: r.log_end_offset.unwrap_or(-1),
             last_fetch_timestamp: heard,
             last_caught_up_timestamp: caught_up,

@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 
 /// How long a request waits for a controller where it names no time of its own.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The rest between tries while there is no controller.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -43,11 +43,7 @@ where
 
 /// Asks until a controller answers, or time is up. What came to a controller's listener is for this
 /// node's own controller: if it is not the active one, whoever asks has to look for another.
-pub(crate) async fn ask(
-    call: &Call,
-    command: Command,
-    patience: Duration,
-) -> Result<Reply, ErrorCode> {
+async fn ask(call: &Call, command: Command, patience: Duration) -> Result<Reply, ErrorCode> {
     if call.session.kind == Listener::Controller {
         let asked = own(call, command).await;
         call.context.caught_up().await;

@@ -27,7 +27,6 @@ pub fn handle(call: Call, request: UpdateRaftVoterRequest) -> Answer<UpdateRaftV
                     min: feature.min_supported_version,
                     max: feature.max_supported_version,
                 },
-                ..Member::default()
             },
         };
         let cluster_id = request.cluster_id.as_deref();

@@ -9,8 +9,8 @@ use ottla_config::{BrokerConfig, keys};
 use ottla_log::disk::Disk;
 use ottla_quorum::directories::NodeDirectories;
 use ottla_quorum::{
-    AutoJoin, Endpoint, Member, NodeKey, ObserverQuorum, Options, Pace, Quorum, RaftQuorum,
-    Retention, SnapshotPolicy,
+    AutoJoin, Endpoint, KraftVersions, Member, NodeKey, ObserverQuorum, Options, Pace, Quorum,
+    RaftQuorum, Retention, SnapshotPolicy,
 };
 
 use super::{Bound, StartError, listeners, settings};
@@ -110,7 +110,7 @@ fn as_member(options: Options, config: &BrokerConfig, bound: &[Bound]) -> Option
     });
     let joins = config.get(keys::CONTROLLER_QUORUM_AUTO_JOIN_ENABLE);
     Options {
-        member: Member { endpoints: told.collect(), ..Member::default() },
+        member: Member { endpoints: told.collect(), kraft_versions: KraftVersions::SUPPORTED },
         initial_voters: settings::voters(config, options.node),
         bootstrap: bootstrap.collect(),
         auto_join: if joins { AutoJoin::On } else { AutoJoin::Off },

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ottla_config::{BrokerConfig, keys};
 use ottla_net::{NetConfig, QuotaSettings};
-use ottla_quorum::{Endpoint, Member, NodeKey, Voter};
+use ottla_quorum::{Endpoint, KraftVersions, Member, NodeKey, Voter};
 use ottla_wire::Uuid;
 use tracing::warn;
 
@@ -62,7 +62,8 @@ pub(super) fn voters(config: &BrokerConfig, me: NodeKey) -> Vec<Voter> {
                 host: v.address.host.clone(),
                 port: v.address.port,
             }],
-            ..Member::default()
+            // A static quorum has no kraft.version.
+            kraft_versions: KraftVersions::SUPPORTED,
         },
     };
     config.voters().iter().map(voter).collect()
