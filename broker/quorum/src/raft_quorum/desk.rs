@@ -196,7 +196,8 @@ impl Desk {
     /// Ends this node's part in the quorum if the leader says that entries are gone which this node acknowledged, and
     /// they are. With what is left it could vote for a leader that lacks what is committed, and it gets nothing more.
     fn check_memory(&self, body: &AppendBody) -> Done<()> {
-        let Some(acknowledged) = u64::try_from(body.lost_before).ok().filter(|lost| *lost > 0) else {
+        let Some(acknowledged) = u64::try_from(body.lost_before).ok().filter(|lost| *lost > 0)
+        else {
             return Ok(());
         };
         let end = self.store.next_index();

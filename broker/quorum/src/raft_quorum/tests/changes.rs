@@ -227,8 +227,12 @@ async fn a_member_whose_disk_was_put_back_ends_nobody() {
         n += 1;
     }
     assert_eq!(cluster.leader().await, (leader, epoch), "it leads on");
-    let why = tokio::time::timeout(PATIENCE, cluster.nodes[&victim].ended()).await.expect("it goes on");
-    assert!(why.contains("put back to an older state") && why.contains("catch up from them"), "{why}");
+    let why =
+        tokio::time::timeout(PATIENCE, cluster.nodes[&victim].ended()).await.expect("it goes on");
+    assert!(
+        why.contains("put back to an older state") && why.contains("catch up from them"),
+        "{why}"
+    );
     // As the error says.
     cluster.stop_node(victim).await;
     std::fs::remove_dir_all(&dir).unwrap();
