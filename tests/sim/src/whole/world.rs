@@ -287,14 +287,12 @@ impl World {
             leader.describe().voters.iter().map(|voter| voter.key).collect();
         let (gone, new) =
             (voters.difference(&self.wanted).next(), self.wanted.difference(&voters).next());
-        let change = match (gone, new) {
-            // The place of a node id is taken by one of its directories at most.
-            (Some(gone), Some(new)) if gone.id != new.id => {
-                VoterChange::Add(Voter { key: *new, member: member(new.id) })
-            }
-            (Some(gone), _) => VoterChange::Remove(*gone),
-            (None, Some(new)) => VoterChange::Add(Voter { key: *new, member: member(new.id) }),
-            (None, None) => return,
+        // The place of a node id is taken by one of its directories at most.
+        let taken = new.and_then(|new| voters.iter().find(|voter| voter.id == new.id));
+        let change = match (taken, new, gone) {
+            (None, Some(new), _) => VoterChange::Add(Voter { key: *new, member: member(new.id) }),
+            (Some(old), ..) | (None, None, Some(old)) => VoterChange::Remove(*old),
+            (None, None, None) => return,
         };
         let wires = self.wires.clone();
         wires.say(format_args!("to do: {change:?}"));
