@@ -68,7 +68,10 @@ class Cluster:
     def partitions(self, *topics):
         """What kafka-topics says: (topic, partition) to its leader, replicas and in-sync replicas."""
         args = [x for t in topics for x in ("--topic", t)]
-        out = tool("kafka-topics", "--bootstrap-server", self.bootstrap, "--describe", *args).stdout
+        # A node that is cut off from the controller keeps the tool waiting, and another one is asked next time.
+        hasty = self.folder / "hasty.properties"
+        hasty.write_text("request.timeout.ms=8000\ndefault.api.timeout.ms=16000\n")
+        out = tool("kafka-topics", "--bootstrap-server", self.bootstrap, "--command-config", hasty, "--describe", *args).stdout
         found = {}
         for line in out.splitlines():
             if not line.startswith("\t"):
@@ -84,9 +87,12 @@ class Cluster:
         """Waits until `holds(partitions)`; returns them."""
         end = time.time() + wait
         while True:
-            found = self.partitions(*topics)
-            if found and holds(found):
-                return found
+            try:
+                found = self.partitions(*topics)
+                if found and holds(found):
+                    return found
+            except AssertionError as error:
+                found = error
             assert time.time() < end, f"still {found}"
 
     def __enter__(self):
