@@ -22,6 +22,9 @@ class Cluster:
 
     def __init__(self, n=3, config=None, roles=None, each=None, network=None, within=None, env=None, standalone=False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ottla-cluster-"))
+        # A node that is cut off from the controller keeps the tool waiting, and another one is asked next time.
+        self.hasty = self.folder / "hasty.properties"
+        self.hasty.write_text("request.timeout.ms=8000\ndefault.api.timeout.ms=16000\n")
         host = lambda i: network.hosts[i] if network else "127.0.0.1"
         within = {**(network.within if network else {}), **(within or {})}
         roles = roles or [COMBINED] * n
@@ -68,10 +71,7 @@ class Cluster:
     def partitions(self, *topics):
         """What kafka-topics says: (topic, partition) to its leader, replicas and in-sync replicas."""
         args = [x for t in topics for x in ("--topic", t)]
-        # A node that is cut off from the controller keeps the tool waiting, and another one is asked next time.
-        hasty = self.folder / "hasty.properties"
-        hasty.write_text("request.timeout.ms=8000\ndefault.api.timeout.ms=16000\n")
-        out = tool("kafka-topics", "--bootstrap-server", self.bootstrap, "--command-config", hasty, "--describe", *args).stdout
+        out = tool("kafka-topics", "--bootstrap-server", self.bootstrap, "--command-config", self.hasty, "--describe", *args).stdout
         found = {}
         for line in out.splitlines():
             if not line.startswith("\t"):

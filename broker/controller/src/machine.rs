@@ -8,7 +8,7 @@ use crate::configs;
 use crate::draft::{Atomicity, Draft, Refused};
 use crate::error::ApiError;
 use crate::features::update_features;
-use crate::partitions::{self, Chore, do_chore};
+use crate::partitions::{self, do_chore};
 use crate::producer_ids::allocate_producer_ids;
 use crate::quotas::alter_client_quotas;
 use crate::scram::alter_user_scram_credentials;
@@ -48,6 +48,7 @@ impl Machine for Controller {
     ) -> Decision<Self> {
         let mut draft = Draft::new(state);
         waits.watch(state.image(), time.mono);
+        waits.plan_chores(time.mono);
         let atomicity = atomicity(&command);
         let mut again = None;
         let reply = match command {
@@ -114,13 +115,8 @@ fn tick(draft: &mut Draft<'_>, waits: &mut Waits, now: Mono) -> bool {
     if brokers::fence_silent(draft, waits, now) {
         return true;
     }
-    let settings = waits.settings();
-    let chores = [
-        (Chore::Balance, settings.rebalance_every_ms),
-        (Chore::ElectUncleanly, Some(settings.unclean_every_ms)),
-    ];
-    for (chore, every_ms) in chores {
-        if waits.is_due(chore, every_ms, now) && do_chore(draft, waits.settings(), chore) {
+    for chore in waits.take_due_chores(now) {
+        if do_chore(draft, waits.settings(), chore) {
             waits.go_on(chore, now);
         }
     }

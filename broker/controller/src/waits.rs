@@ -114,16 +114,26 @@ impl Waits {
         silent.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Whether a chore is due; if so, or if it was never thought of, it is put off by `every_ms` from now.
-    pub(crate) fn is_due(&mut self, chore: Chore, every_ms: Option<u64>, now: Mono) -> bool {
-        let Some(every_ms) = every_ms else {
-            self.chores.remove(&chore);
-            return false;
-        };
-        let due = self.chores.get(&chore).is_some_and(|at| *at <= now);
-        if due || !self.chores.contains_key(&chore) {
-            self.chores.insert(chore, now.plus_ms(every_ms));
+    /// Makes sure that each chore that is wanted has a time, and no other.
+    pub(crate) fn plan_chores(&mut self, now: Mono) {
+        for chore in Chore::ALL {
+            match chore.every_ms(&self.settings) {
+                Some(every_ms) => {
+                    self.chores.entry(chore).or_insert_with(|| now.plus_ms(every_ms));
+                }
+                None => {
+                    self.chores.remove(&chore);
+                }
+            }
         }
+    }
+
+    /// The chores that are due, each put off to its next time.
+    pub(crate) fn take_due_chores(&mut self, now: Mono) -> Vec<Chore> {
+        let due = self.chores.iter().filter(|(_, at)| **at <= now);
+        let due: Vec<Chore> = due.map(|(chore, _)| *chore).collect();
+        due.iter().for_each(|chore| _ = self.chores.remove(chore));
+        self.plan_chores(now);
         due
     }
 

@@ -148,6 +148,18 @@ pub(crate) enum Chore {
     ElectUncleanly,
 }
 
+impl Chore {
+    pub(crate) const ALL: [Self; 2] = [Self::Balance, Self::ElectUncleanly];
+
+    /// How often it is done, in milliseconds, if it is done at all.
+    pub(crate) fn every_ms(self, settings: &Settings) -> Option<u64> {
+        match self {
+            Self::Balance => settings.rebalance_every_ms,
+            Self::ElectUncleanly => Some(settings.unclean_every_ms),
+        }
+    }
+}
+
 /// Does a chore for as many partitions as one go may take. Returns whether there may be more to do.
 pub(crate) fn do_chore(draft: &mut Draft<'_>, settings: &Settings, chore: Chore) -> bool {
     let image = draft.image().clone();

@@ -375,3 +375,29 @@ fn the_broker_of_the_controllers_own_node_need_not_wait_for_its_old_session() {
     next.beat(1);
     assert_eq!(next.register(registration(1, 8)).error_code, refused, "a second one is foreign");
 }
+
+#[test]
+fn a_new_controller_that_nobody_fails_does_what_is_due() {
+    let mut rig = Rig::with_brokers(&[1, 2]);
+    rig.create(common::assigned("t", &[(0, &[1, 2])]));
+    rig.now += 5_000;
+    rig.beat(2);
+    rig.now += 5_000;
+    rig.tick();
+    rig.beat(1);
+    rig.say(2, &[1, 2]);
+    assert_eq!(partition(&rig).leader, 2);
+    let mut next = Rig::inactive(rig.waits.settings().clone());
+    next.state = rig.state.clone();
+    assert_eq!(next.ask(Command::Activate { bootstrap: Vec::new() }), Reply::Activated);
+    let end = next.now + 400_000;
+    while next.now < end {
+        next.now += 500;
+        next.beat(1);
+        next.beat(2);
+        if next.wake_at.is_some_and(|at| at.0 <= next.now) {
+            next.tick();
+        }
+    }
+    assert_eq!(partition(&next).leader, 1);
+}

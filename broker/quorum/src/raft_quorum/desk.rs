@@ -26,6 +26,7 @@ use crate::rpc::{
     HelloAnswer, HelloBody, Incoming, Kind, Refusal, TransferAnswer, TransferBody, VoteAnswer,
     VoteBody, WirePosition, WireVote,
 };
+use crate::simulated;
 use crate::state_machine::Signals;
 use crate::store::{self, Store};
 use crate::types::{CommittedLeaderId, Entry, LogId};
@@ -211,7 +212,7 @@ impl Desk {
         if self.signals.refusal.set(why.clone()).is_ok() {
             let raft = self.raft.clone();
             // This request is answered by the task that the end waits for.
-            tokio::spawn(async move { raft.shutdown().await });
+            simulated::spawn(async move { raft.shutdown().await });
         }
         Err(No(Refusal::Stopped, why))
     }

@@ -359,9 +359,8 @@ mod tests {
         }
     }
 
-    /// A snapshot was installed over a log that is longer, and another one; the node died before the log was cut.
-    #[test]
-    fn a_log_that_does_not_lead_to_the_snapshot_is_begun_anew() {
+    /// The disk of a node that died when it had a snapshot which its longer log does not lead to.
+    fn overtaken() -> (SimDisk, SnapshotId) {
         let disk = SimDisk::new(1);
         let store = open(&disk);
         let entry =
@@ -372,6 +371,13 @@ mod tests {
         store.write_snapshot(id, &head, std::iter::empty(), 0).unwrap();
         let disk = disk.next_process();
         disk.revive();
+        (disk, id)
+    }
+
+    /// A snapshot was installed over a log that is longer, and another one; the node died before the log was cut.
+    #[test]
+    fn a_log_that_does_not_lead_to_the_snapshot_is_begun_anew() {
+        let (disk, _) = overtaken();
         let store = open(&disk);
         assert_eq!((store.log.start_offset(), store.log.end_offset()), (3, 3));
         // One that leads to it stays.
@@ -388,16 +394,7 @@ mod tests {
     /// The log was cut behind a snapshot, and then the snapshot was spoiled.
     #[test]
     fn a_log_without_the_snapshot_that_it_follows_is_refused_and_left() {
-        let disk = SimDisk::new(1);
-        let store = open(&disk);
-        let entry =
-            |index| Entry::new(LogId::new(CommittedLeaderId::new(1), index), EntryPayload::Blank);
-        store.append((0..5).map(entry).collect()).unwrap();
-        let id = SnapshotId { end_offset: 3, epoch: 2 };
-        let head = snapshot::Head { last_contained_ms: 0, epoch: 2, controls: &[] };
-        store.write_snapshot(id, &head, std::iter::empty(), 0).unwrap();
-        let disk = disk.next_process();
-        disk.revive();
+        let (disk, id) = overtaken();
         let path = open(&disk).dir().join(id.file_name());
         let disk = disk.next_process();
         disk.revive();

@@ -154,17 +154,22 @@ fn own_logger(call: &Call, name: &str) -> Result<(), Failure> {
     if name.is_empty() {
         return Err((ErrorCode::INVALID_REQUEST, "Broker id must not be empty".to_owned()));
     }
-    own_broker(call, name).map_err(|(code, why)| (code, why.replace(" or empty string,", "")))
+    own_node(call, name, "")
 }
 
 /// A broker describes itself alone.
 fn own_broker(call: &Call, name: &str) -> Result<(), Failure> {
+    own_node(call, name, " or empty string,")
+}
+
+/// Whether a name is this node's id; `besides` says what else could have been named.
+fn own_node(call: &Call, name: &str, besides: &str) -> Result<(), Failure> {
     let me = call.context.node_id;
     match name.parse::<i32>() {
         Ok(id) if id == me => Ok(()),
         Ok(_) => Err((
             ErrorCode::INVALID_REQUEST,
-            format!("Unexpected broker id, expected {me} or empty string, but received {name}"),
+            format!("Unexpected broker id, expected {me}{besides} but received {name}"),
         )),
         Err(_) => Err((
             ErrorCode::INVALID_REQUEST,
