@@ -15,7 +15,8 @@ const KEPT_DELTAS: usize = 256;
 pub struct Update {
     /// The metadata now. Its provenance says where in the log.
     pub image: Image,
-    /// What changed since the last update of this reader; of the first one, everything there is.
+    /// What changed since the last update of this reader; of the first one, everything there is, but for readers that
+    /// [had an image](Updates::since).
     pub delta: Delta,
 }
 
@@ -84,6 +85,12 @@ impl Publisher {
 }
 
 impl Updates {
+    /// The same for a reader that has `image` already: its first update says what changed since, deletions too.
+    #[must_use]
+    pub fn since(self, image: Image) -> Self {
+        Self { last: image, ..self }
+    }
+
     /// The newest image, whether this reader was told of it or not.
     #[must_use]
     pub fn image(&self) -> Image {
@@ -121,5 +128,35 @@ impl Updates {
         let delta = delta.unwrap_or_else(|| Delta::between(&self.last, &image));
         self.last = image.clone();
         Update { image, delta }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_metadata::Loader;
+    use ottla_wire::Uuid;
+    use ottla_wire::schema::metadata::{MetadataRecord, RemoveTopicRecord, TopicRecord};
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_an_image_hears_of_what_was_deleted_since() {
+        let (publisher, mut loader) = (Publisher::new(), Loader::default());
+        let topic_id = Uuid::from_u128(7);
+        let made: MetadataRecord = TopicRecord { name: "t".into(), topic_id }.into();
+        let gone: MetadataRecord = RemoveTopicRecord { topic_id }.into();
+        loader.apply(&made, 0).unwrap();
+        publisher.publish(loader.publish().unwrap());
+        let image = publisher.subscribe().image();
+        let mut reader = publisher.subscribe().since(image.clone());
+        loader.apply(&gone, 1).unwrap();
+        publisher.publish(loader.publish().unwrap());
+        let update = reader.try_next().unwrap();
+        assert!(update.delta.deleted.contains_key(&topic_id), "{:?}", update.delta);
+        assert_eq!(update.image.topic_named("t"), None);
+        // Who has all hears of no change.
+        let mut level = publisher.subscribe().since(update.image);
+        assert!(level.try_next().unwrap().delta.is_empty());
+        assert!(reader.try_next().is_none());
     }
 }

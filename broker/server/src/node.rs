@@ -222,8 +222,8 @@ impl Node {
         let publishing = publishing::Publishing::start(publishing::Start {
             context: Arc::clone(&context),
             config: Arc::clone(&config),
+            updates: quorum.updates().since(image.clone()),
             image,
-            updates: quorum.updates(),
             failures,
             settings,
             applied: applied_sender,
