@@ -269,7 +269,8 @@ impl Follower {
                 }
                 () = at(flush_at) => self.flush().await?,
                 () = at(save_at) => self.build().await,
-                () = signals.snapshot_due.notified() => self.build().await,
+                // While one is being written the wish for the next one is kept.
+                () = signals.snapshot_due.notified(), if self.building.is_none() => self.build().await,
                 changed = unsaved.changed() => if changed.is_err() {
                     return Err(QuorumError::Stopped("its state is gone".to_owned()));
                 },
