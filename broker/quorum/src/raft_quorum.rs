@@ -148,6 +148,8 @@ pub(crate) type Node = Raft<TypeConfig, StateMachine>;
 /// One node's part in the quorum.
 pub struct RaftQuorum {
     node: NodeKey,
+    /// Where this node is.
+    member: Member,
     cluster_id: String,
     raft: Node,
     store: Arc<Store>,
@@ -238,6 +240,7 @@ impl RaftQuorum {
         };
         let mut quorum = Self {
             node,
+            member: options.member.clone(),
             cluster_id: options.cluster_id.clone(),
             raft,
             store,

@@ -26,7 +26,7 @@ use crate::rpc::{Applicant, HelloAnswer, HelloBody, Kind};
 use crate::simulated;
 use crate::store::Store;
 use crate::types::LogId;
-use crate::voter::{Endpoint, Member, NodeKey};
+use crate::voter::{Endpoint, Member, NodeKey, Voter};
 
 /// Most others that are asked at once.
 const MAX_ASKED: usize = 32;
@@ -106,6 +106,11 @@ impl Greeter {
             }
             if now.epoch != led_since.0 {
                 led_since = (now.epoch, Instant::now());
+            }
+            if leads {
+                // It tells itself, as it tells every other leader: the log may name the place where it was.
+                let own = Voter { key: self.node, member: self.member.clone() };
+                self.changer.greeted(own, Applicant::Member);
             }
             if leads && looked.elapsed() > LOOK {
                 looked = Instant::now();

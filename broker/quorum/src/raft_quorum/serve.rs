@@ -100,10 +100,11 @@ impl RaftQuorum {
         let now = *self.leadership.borrow();
         let leader = now.leader?;
         let membership = self.store.membership();
-        let endpoints = match membership.get_node(&leader) {
-            Some(member) => member.endpoints.clone(),
-            None => Vec::new(),
-        };
+        // Of itself this node knows better than the log where it is.
+        let own = (leader == self.node).then_some(&self.member);
+        let own = own.filter(|member| !member.endpoints.is_empty());
+        let member = own.or_else(|| membership.get_node(&leader));
+        let endpoints = member.map(|member| member.endpoints.clone()).unwrap_or_default();
         Some(LeaderHint { id: leader.id, epoch: now.epoch, endpoints })
     }
 

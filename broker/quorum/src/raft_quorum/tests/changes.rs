@@ -338,6 +338,14 @@ async fn members_that_all_moved_find_each_other_by_the_configured_addresses() {
     }
     let last = cluster.write(1).await;
     cluster.agree(last.offset).await;
+    // The one that leads writes and tells where it is itself, too.
+    let (leader, _) = cluster.leader().await;
+    let hint = cluster.nodes[&leader].leader_hint().unwrap();
+    assert_eq!(hint.endpoints, member(40 + leader).endpoints);
+    let known = |node: &RaftQuorum| {
+        node.store.membership().get_node(&key(leader)) == Some(&member(40 + leader))
+    };
+    cluster.until(leader, "the log has the leader's own address", known).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
