@@ -174,6 +174,10 @@ impl Runner {
                         // While it waited, the machine may have ended.
                         self.follow_leadership().await;
                         self.decide(command, Some(reply)).await;
+                        // The sleep below begins anew each time, and is never over where commands follow each other.
+                        if self.is_due() {
+                            self.decide(Command::Tick, None).await;
+                        }
                     }
                     None => return,
                 },
@@ -188,6 +192,11 @@ impl Runner {
                 () = self.until_wake() => self.decide(Command::Tick, None).await,
             }
         }
+    }
+
+    fn is_due(&self) -> bool {
+        let at = self.active.as_ref().and_then(|active| active.wake_at);
+        at.is_some_and(|at| at <= self.start.clock.mono())
     }
 
     async fn until_wake(&self) {

@@ -161,17 +161,8 @@ impl Life {
         let mut stop = self.this.stop.subscribe();
         let deadline = tokio::time::Instant::now() + self.pace.registration;
         let mut last = "no controller answers".to_owned();
-        let first = async {
-            while let Err(why) = self.register().await {
-                if why != last {
-                    info!("not registered yet: {why}");
-                    last = why;
-                }
-                tokio::time::sleep(AGAIN).await;
-            }
-        };
         tokio::select! {
-            () = first => {}
+            () = self.register_at_last(&mut last) => {}
             _ = stop.wait_for(|stop| *stop) => {
                 self.this.stage.send_replace(Stage::MayStop);
                 return;
@@ -183,17 +174,32 @@ impl Life {
                 return;
             }
         }
-        while !self.beat(&mut stop).await {
-            // The controller does not know us in this epoch: once more from the beginning.
-            while self.register().await.is_err() {
-                tokio::select! {
-                    () = tokio::time::sleep(AGAIN) => {}
-                    _ = stop.wait_for(|stop| *stop) => {
-                        self.this.stage.send_replace(Stage::MayStop);
-                        return;
-                    }
+        while let Some(code) = self.beat(&mut stop).await {
+            warn!(
+                epoch = self.this.epoch(),
+                "the controller answers {code}: this broker was unregistered, or another process was registered with its \
+                 node.id. It registers again; make sure that it is the only one with this node.id"
+            );
+            self.this.stage.send_replace(Stage::Fenced);
+            let mut last = String::new();
+            tokio::select! {
+                () = self.register_at_last(&mut last) => {}
+                _ = stop.wait_for(|stop| *stop) => {
+                    self.this.stage.send_replace(Stage::MayStop);
+                    return;
                 }
             }
+        }
+    }
+
+    /// Tries to be registered until it is. Each new reason why it is not is told, and left in `last`.
+    async fn register_at_last(&mut self, last: &mut String) {
+        while let Err(why) = self.register().await {
+            if why != *last {
+                info!("not registered yet: {why}");
+                *last = why;
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -224,8 +230,8 @@ impl Life {
         }
     }
 
-    /// Beats until leave to stop is given (true), or the registration is void (false).
-    async fn beat(&mut self, stop: &mut watch::Receiver<bool>) -> bool {
+    /// Beats until leave to stop is given, or the registration is void: then, what the controller answers.
+    async fn beat(&mut self, stop: &mut watch::Receiver<bool>) -> Option<ErrorCode> {
         loop {
             let stopping = *stop.borrow_and_update();
             let request = BrokerHeartbeatRequest {
@@ -246,13 +252,12 @@ impl Life {
                                 self.this.told_offline.send_replace(offline);
                             }
                             if self.enter(stopping, &answer) {
-                                return true;
+                                return None;
                             }
                             (self.pace.interval, answer.is_fenced || stopping)
                         }
-                        ErrorCode::STALE_BROKER_EPOCH | ErrorCode::BROKER_ID_NOT_REGISTERED => {
-                            return false;
-                        }
+                        code @ (ErrorCode::STALE_BROKER_EPOCH
+                        | ErrorCode::BROKER_ID_NOT_REGISTERED) => return Some(code),
                         error => {
                             debug!(%error, "a heartbeat failed");
                             (AGAIN, true)

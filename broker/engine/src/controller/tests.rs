@@ -1,6 +1,6 @@
 //! The controller over a quorum whose proposals can be held up, refused and lost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -15,7 +15,9 @@ use ottla_quorum::{
 };
 use ottla_wire::Uuid;
 use ottla_wire::api::allocate_producer_ids::AllocateProducerIdsRequest;
+use ottla_wire::api::broker_heartbeat::BrokerHeartbeatRequest;
 use ottla_wire::api::broker_registration::{BrokerRegistrationRequest, Feature};
+use ottla_wire::api::unregister_broker::UnregisterBrokerRequest;
 use ottla_wire::schema::metadata::NoOpRecord;
 
 use super::*;
@@ -171,7 +173,11 @@ impl Quorum for Held {
 
 /// A controller with broker 1 registered, and that broker's epoch.
 async fn start(quorum: &Arc<Held>) -> (ControllerHandle, i64) {
-    let settings = Settings { cluster_id: CLUSTER.into(), ..Settings::default() };
+    start_with(quorum, Settings::default()).await
+}
+
+async fn start_with(quorum: &Arc<Held>, settings: Settings) -> (ControllerHandle, i64) {
+    let settings = Settings { cluster_id: CLUSTER.into(), ..settings };
     let (_, settings) = watch::channel(settings);
     let none = std::collections::BTreeMap::new();
     let handle = ControllerHandle::start(ControllerStart {
@@ -341,22 +347,24 @@ async fn a_broker_that_no_controller_takes_gives_up_in_time() {
     assert_eq!(why, "the controller answers INCONSISTENT_CLUSTER_ID");
 }
 
+/// Empty log directories with these ids, below a folder.
+fn directories(root: &Path, ids: &[Uuid]) -> LogDirs {
+    let cache = FileCache::new(Arc::new(RealDisk), 10);
+    let (failures, _) = tokio::sync::mpsc::unbounded_channel();
+    let open = |id: &Uuid| {
+        let files = Files::open(&root.join(id.to_string()), &cache).unwrap();
+        LogDir::new(*id, Arc::new(files), failures.clone())
+    };
+    LogDirs::new(ids.iter().map(open).collect())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_hears_when_the_controller_was_told_of_a_directory_that_failed() {
     let quorum = Held::start().await;
     let (controller, _) = start(&quorum).await;
     let root = tempfile::tempdir().unwrap();
-    let cache = FileCache::new(Arc::new(RealDisk), 10);
-    let (failures, _failed) = tokio::sync::mpsc::unbounded_channel();
     let ids = [Uuid::from_u128(0xD1), Uuid::from_u128(0xD2)];
-    let dirs = LogDirs::new(
-        ids.iter()
-            .map(|id| {
-                let files = Files::open(&root.path().join(id.to_string()), &cache).unwrap();
-                LogDir::new(*id, Arc::new(files), failures.clone())
-            })
-            .collect(),
-    );
+    let dirs = directories(root.path(), &ids);
     let channel =
         ControllerChannel::new(2, Some(controller.clone()), None, quorum.leadership.subscribe());
     let pace = Pace { interval: Duration::from_millis(20), registration: PATIENCE };
@@ -376,4 +384,70 @@ async fn whoever_waits_hears_when_the_controller_was_told_of_a_directory_that_fa
     quorum.leadership.send_replace(led);
     let told = tokio::time::timeout(PATIENCE, life.told_offline(ids[0]));
     told.await.expect("the controller is told as soon as there is one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_broker_is_fenced_also_while_commands_never_rest() {
+    let quorum = Held::start().await;
+    let brief = Settings { session_timeout_ms: 300, ..Settings::default() };
+    let (controller, broker_epoch) = start_with(&quorum, brief).await;
+    let beat = BrokerHeartbeatRequest {
+        broker_id: 1,
+        broker_epoch,
+        current_metadata_offset: i64::MAX,
+        ..BrokerHeartbeatRequest::default()
+    };
+    let is_fenced = || quorum.updates().image().broker(1).is_none_or(|broker| broker.fenced);
+    controller.submit(Command::BrokerHeartbeat(beat)).await.unwrap();
+    assert!(!is_fenced());
+    let (stop, stopped) = watch::channel(false);
+    let restless = (0..8).map(|_| {
+        let (controller, stopped) = (controller.clone(), stopped.clone());
+        tokio::spawn(async move {
+            while !*stopped.borrow() {
+                // Of a broker that is unknown: nothing is written.
+                let ask = AllocateProducerIdsRequest { broker_id: 9, broker_epoch: 9 };
+                controller.submit(Command::AllocateProducerIds(ask)).await.unwrap();
+            }
+        })
+    });
+    let restless: Vec<_> = restless.collect();
+    let mut updates = quorum.updates();
+    let fenced = async {
+        while !is_fenced() {
+            updates.next().await.unwrap();
+        }
+    };
+    let fenced = tokio::time::timeout(PATIENCE, fenced).await;
+    stop.send_replace(true);
+    for task in restless {
+        task.await.unwrap();
+    }
+    fenced.expect("nobody fences the broker");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_whose_registration_is_void_gets_another() {
+    let quorum = Held::start().await;
+    let brief = Settings { session_timeout_ms: 300, ..Settings::default() };
+    let (controller, _) = start_with(&quorum, brief).await;
+    let pace = Pace { interval: Duration::from_millis(20), registration: PATIENCE };
+    let channel =
+        ControllerChannel::new(2, Some(controller.clone()), None, quorum.leadership.subscribe());
+    let (_applied, known) = watch::channel(i64::MAX);
+    let root = tempfile::tempdir().unwrap();
+    let dirs = directories(root.path(), &[Uuid::from_u128(0xD1)]);
+    let life = Lifecycle::start(channel, request(2), pace, known, dirs);
+    let mut stage = life.stage();
+    let mut serves = async |after| {
+        let serves = stage.wait_for(|stage| *stage == Stage::Running && life.epoch() > after);
+        tokio::time::timeout(PATIENCE, serves).await.expect("it is out of service").unwrap();
+        life.epoch()
+    };
+    let first = serves(-1).await;
+    let unregister = UnregisterBrokerRequest { broker_id: 2 };
+    controller.submit(Command::UnregisterBroker(unregister)).await.unwrap();
+    let second = serves(first).await;
+    let known = quorum.updates().image().broker(2).map(|broker| broker.epoch);
+    assert_eq!(known, Some(second));
 }
