@@ -73,6 +73,8 @@ struct Known {
     unreached: BTreeSet<NodeKey>,
     /// Nodes of other clusters that asked here, and the beginnings of their clusters' ids.
     strangers: BTreeMap<NodeKey, String>,
+    /// Of which process of a member it was told last that it is the second one.
+    doubles: BTreeMap<NodeKey, i64>,
 }
 
 /// The other members, and the way to them.
@@ -202,6 +204,16 @@ impl Peers {
         known.strangers.insert(key, cluster.clone()) != Some(cluster)
     }
 
+    /// Whether it is news that this process is the second one of a member. It asks many times a second, and a person is
+    /// told once.
+    pub(crate) fn is_new_double(&self, key: NodeKey, incarnation: i64) -> bool {
+        let mut known = self.known.lock();
+        if known.doubles.len() >= MAX_KNOWN && !known.doubles.contains_key(&key) {
+            return false;
+        }
+        known.doubles.insert(key, incarnation) != Some(incarnation)
+    }
+
     /// Tells a person that a member cannot be reached, and that it can be again; each once.
     fn tell_reached(&self, to: NodeKey, failure: Option<&TransportError>) {
         let mut known = self.known.lock();
@@ -328,6 +340,14 @@ mod tests {
         let peers = Peers::new(Arc::new(Nowhere), me, Uuid::ZERO, "c".into(), Pace::default());
         let mut heard = |cluster: &str| peers.is_new_stranger(other, cluster);
         assert_eq!(["d", "d", "e", "e"].map(&mut heard), [true, false, true, false]);
+    }
+
+    #[test]
+    fn a_second_process_is_told_of_once_and_again_after_a_restart() {
+        let me = NodeKey::new(1, Uuid::ZERO);
+        let peers = Peers::new(Arc::new(Nowhere), me, Uuid::ZERO, "c".into(), Pace::default());
+        let mut told = |incarnation| peers.is_new_double(me, incarnation);
+        assert_eq!([5, 5, 6, 6].map(&mut told), [true, false, true, false]);
     }
 
     #[tokio::test]

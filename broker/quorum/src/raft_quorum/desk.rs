@@ -124,7 +124,12 @@ impl Desk {
         }
         if from == self.node || !self.peers.is_only_process(from, head.incarnation) {
             let text = format!("two processes run as node {}", from.id);
-            tracing::error!("{text}, directory {}: one of them must be stopped", head.directory);
+            if self.peers.is_new_double(from, head.incarnation) {
+                tracing::error!(
+                    "{text}, directory {}: one of them must be stopped",
+                    head.directory
+                );
+            }
             return Err(No(Refusal::Duplicate, text));
         }
         let standing = self.standings.now();
