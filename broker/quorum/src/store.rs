@@ -63,6 +63,8 @@ pub(crate) struct Store {
     /// The epoch of the last entry at start: no vote is older, even where the file with it is gone.
     least_epoch: i32,
     flusher: Flusher,
+    /// One cleans at a time.
+    cleaning: Mutex<()>,
 }
 
 /// How long snapshots are kept once there is a newer one.

@@ -210,6 +210,28 @@ async fn snapshots_are_written_by_size_and_old_ones_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_snapshot_is_enough_for_the_log_before_it_to_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { kept_entries: 0, segment_bytes: 4096, ..options(dir.path()) };
+    let quorum = RaftQuorum::start(options, Alone).await.unwrap();
+    let epoch = leader(&quorum).await.epoch;
+    propose(&quorum, epoch, vec![level()]).await;
+    for n in 0..200 {
+        propose(&quorum, epoch, vec![topic(n)]).await;
+    }
+    let first = dir.path().join("__cluster_metadata-0/00000000000000000000.log");
+    assert!(first.exists());
+    quorum.snapshot().await.unwrap();
+    let gone = async {
+        while first.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the log stays");
+    assert!(quorum.log().start_offset() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_is_written_when_enough_time_went_by() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {

@@ -121,6 +121,7 @@ impl Store {
             vote: Mutex::new(vote),
             least_epoch: 0,
             flusher,
+            cleaning: Mutex::default(),
         };
         store.load_index()?;
         store.least_epoch = store.state.lock().index.last().map_or(0, |id| id.leader_id.term);

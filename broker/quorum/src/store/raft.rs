@@ -12,6 +12,7 @@ use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::vote::{RaftLeaderId, RaftVote};
 
 use super::Store;
+use crate::error::QuorumError;
 use crate::quorum_state::Election;
 use crate::simulated;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
@@ -156,7 +157,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
         let store = self.0.clone();
-        let purged = simulated::blocking(move || store.purge(upto)).await;
-        purged.map_err(io::Error::other)?.map_err(io::Error::other)
+        let purged = simulated::blocking(move || {
+            store.purge(upto)?;
+            // Only now is it known what of the log goes: when the snapshot was written, these entries were still wanted.
+            if let Err(e) = store.clean() {
+                tracing::warn!("what of the metadata log lies before its snapshots stays: {e}");
+            }
+            Ok::<_, QuorumError>(())
+        });
+        purged.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 }

@@ -81,6 +81,7 @@ impl Store {
     /// Removes snapshots that are older than the retention allows, and what of the log lies before the oldest one that
     /// stays. The newest one always stays.
     pub(crate) fn clean(&self) -> Result<(), QuorumError> {
+        let _one = self.cleaning.lock();
         let now_ms = (self.clock)();
         let mut total = self.log.size();
         let mut files = Vec::new();
