@@ -4,6 +4,8 @@
 //! The addresses in the log are as old as the last change of the members. One that moved says so itself, and is found
 //! where it said last.
 
+mod progress;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla_wire::{Message, Uuid};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::pace::Pace;
 use crate::rpc::{self, Kind, Refusal, RequestHead, RpcError};
@@ -19,6 +22,7 @@ use crate::simulated;
 use crate::transport::{Transport, TransportError};
 use crate::types::Vote;
 use crate::voter::{Member, NodeKey};
+use progress::Progress;
 
 /// Most other nodes that are remembered.
 const MAX_KNOWN: usize = 1024;
@@ -67,6 +71,8 @@ struct Known {
     processes: BTreeMap<NodeKey, Processes>,
     /// The last entry that each acknowledged to this leader, and in which vote's name it was asked.
     acknowledged: BTreeMap<NodeKey, (Vote, u64)>,
+    /// How each keeps up.
+    progress: BTreeMap<NodeKey, Progress>,
     /// Who has lost what it acknowledged, so that it is told once.
     forgetful: BTreeSet<NodeKey>,
     /// Which could not be reached last, so that it is told once.
@@ -151,12 +157,16 @@ impl Peers {
         true
     }
 
-    /// Notes that a member has all entries up to this one, as it says to the leader of this vote.
-    pub(crate) fn acknowledged(&self, key: NodeKey, vote: Vote, upto: u64) {
+    /// Notes that a member has all entries up to this one, as it says to the leader of this vote, whose log ends before
+    /// `end` now.
+    pub(crate) fn acknowledged(&self, key: NodeKey, vote: Vote, upto: u64, end: u64) {
         let mut known = self.known.lock();
         if known.acknowledged.len() >= MAX_KNOWN && !known.acknowledged.contains_key(&key) {
             return;
         }
+        let before = known.progress.get(&key).copied();
+        let reached = (upto.saturating_add(1), end);
+        known.progress.insert(key, Progress::heard(before, vote, reached, Instant::now()));
         known.forgetful.remove(&key);
         let entry = known.acknowledged.entry(key).or_insert((vote, upto));
         let before = if entry.0 == vote { entry.1 } else { 0 };
@@ -185,6 +195,11 @@ impl Peers {
         let known = self.known.lock();
         let acknowledged = known.acknowledged.get(&key).filter(|(of, _)| *of == vote);
         acknowledged.filter(|_| known.forgetful.contains(&key)).map(|(_, upto)| *upto)
+    }
+
+    /// When a member last had all that the log of this vote's leader had. `None` when it never had.
+    pub(crate) fn caught_up(&self, key: NodeKey, vote: Vote) -> Option<Instant> {
+        self.known.lock().progress.get(&key).and_then(|progress| progress.caught_up(vote))
     }
 
     /// A member says that it has lost its log, and begins anew.

@@ -187,7 +187,7 @@ impl RaftQuorum {
         let directory = node.directory;
         let peers =
             Arc::new(Peers::new(transport, opened.key, directory, cluster_id.clone(), *pace));
-        let network = Network(peers.clone());
+        let network = Network { peers: peers.clone(), store: opened.store.clone() };
         Self::run(opened, network, Some(peers)).await
     }
 
@@ -595,11 +595,10 @@ impl Quorum for RaftQuorum {
             let own = key == self.node;
             let matched = metrics.replication.as_ref().and_then(|r| r.get(&key).copied().flatten());
             let heard = metrics.heartbeat.as_ref().and_then(|h| h.get(&key).cloned().flatten());
-            let heard = if own {
-                Some(0)
-            } else {
-                heard.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX))
-            };
+            let ms = |elapsed: Duration| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+            let heard = if own { Some(0) } else { heard.map(|at| ms(at.elapsed())) };
+            let peers = self.changer.peers.as_ref();
+            let caught_up = peers.and_then(|peers| peers.caught_up(key, metrics.vote));
             Replica {
                 key,
                 member: member.clone(),
@@ -609,7 +608,7 @@ impl Quorum for RaftQuorum {
                     matched.and_then(|id| self.store.offset_after(id))
                 },
                 last_heard_ms_ago: heard,
-                caught_up_ms_ago: heard,
+                caught_up_ms_ago: if own { Some(0) } else { caught_up.map(|at| ms(at.elapsed())) },
             }
         };
         let all = membership.nodes().map(|(key, member)| replica(*key, member));

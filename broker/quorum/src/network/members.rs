@@ -26,6 +26,7 @@ use crate::rpc::{
 use crate::simulated;
 use crate::snapshot::SnapshotId;
 use crate::state_machine::{RaftSnapshot, SnapshotSource};
+use crate::store::Store;
 use crate::transport::TransportError;
 use crate::types::{TypeConfig, Vote};
 use crate::voter::{Member, NodeKey};
@@ -45,12 +46,17 @@ const MAX_STEPS_BACK: u32 = 8;
 
 /// Makes the ways to the other members.
 #[derive(Clone, Debug)]
-pub(crate) struct Network(pub(crate) Arc<Peers>);
+pub(crate) struct Network {
+    pub(crate) peers: Arc<Peers>,
+    /// What is sent.
+    pub(crate) store: Arc<Store>,
+}
 
 /// The way to one member.
 #[derive(Clone)]
 pub(crate) struct Way {
     peers: Arc<Peers>,
+    store: Arc<Store>,
     to: NodeKey,
     /// As the log has it.
     member: Member,
@@ -66,7 +72,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Way;
 
     async fn new_client(&mut self, target: NodeKey, node: &Member) -> Way {
-        Way { peers: self.0.clone(), to: target, member: node.clone() }
+        let (peers, store) = (self.peers.clone(), self.store.clone());
+        Way { peers, store, to: target, member: node.clone() }
     }
 }
 
@@ -237,7 +244,10 @@ impl RaftNetworkV2<TypeConfig> for Way {
         let answer: AppendAnswer = self.ask(Kind::Append, &body, patience).await?;
         let previous = rpc.prev_log_id.map(|id| id.index);
         let acknowledged = |upto: Option<u64>| {
-            upto.into_iter().for_each(|upto| self.peers.acknowledged(self.to, rpc.vote, upto));
+            let end = self.store.next_index();
+            upto.into_iter().for_each(|upto| {
+                self.peers.acknowledged(self.to, rpc.vote, upto, end);
+            });
         };
         match answer.outcome {
             0 => {

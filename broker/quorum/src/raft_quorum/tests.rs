@@ -314,6 +314,10 @@ async fn all_members_store_the_same_bytes() {
     let (leader, epoch) = cluster.leader().await;
     let description = cluster.nodes[&leader].describe();
     assert_eq!((description.voters.len(), description.leadership.epoch), (3, epoch));
+    let has_all = |node: &RaftQuorum| {
+        node.describe().voters.iter().all(|voter| voter.caught_up_ms_ago.is_some())
+    };
+    cluster.until(leader, "all have caught up", has_all).await;
     for id in [1, 2, 3] {
         cluster.stop_node(id).await;
     }
