@@ -24,7 +24,7 @@ use ottla_log::disk::Disk;
 use ottla_log::disk::real::RealDisk;
 use ottla_net::Net;
 use ottla_quorum::format::read_bootstrap;
-use ottla_quorum::{Quorum, QuorumError};
+use ottla_quorum::{Quorum, QuorumError, hand_over};
 use ottla_replica::session::CacheSettings;
 use ottla_wire::api::controller_registration::ControllerRegistrationRequest;
 use ottla_wire::{ErrorCode, Uuid};
@@ -51,6 +51,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// How long a shutdown waits for leave to stop.
 const LEAVE: Duration = Duration::from_secs(30);
+
+/// How long a shutdown waits for another voter to lead the metadata quorum.
+const SUCCESSION: Duration = Duration::from_secs(2);
 
 /// The broker epoch before the first registration.
 const NO_EPOCH: i64 = -1;
@@ -315,6 +318,10 @@ impl Node {
             let asks = self.context.initial.get(keys::CONTROLLED_SHUTDOWN_ENABLE);
             if let Some(life) = self.lifecycle.as_ref().filter(|_| asks) {
                 life.stop(LEAVE).await;
+            }
+            // While this node is still there to be asked for its vote.
+            if let Some(next) = hand_over(&*self.quorum, SUCCESSION).await {
+                info!(leader = next.id, "handed the metadata quorum over");
             }
             self.replication.stop().await;
             self.net.shutdown(DRAIN).await;

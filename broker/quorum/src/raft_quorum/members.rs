@@ -5,6 +5,7 @@
 //! it hands over, and asks the new one. Who is removed stays as a member without a vote, so that it hears of it; such a
 //! member that is not there, or silent for long, is forgotten.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -332,13 +333,17 @@ impl Changer {
         self.raft.trigger().transfer_leader(to).await.map_err(|e| stopped(&e))
     }
 
-    /// The other voter whose log is longest.
-    fn best_successor(&self) -> Option<NodeKey> {
+    /// The other voter whose log is longest. Of several the one that was heard last: who is gone may have had as much as
+    /// who is there.
+    pub(super) fn best_successor(&self) -> Option<NodeKey> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let others = metrics.membership_config.voter_ids().filter(|v| *v != self.node);
-        others
-            .max_by_key(|v| metrics.replication.as_ref().and_then(|r| r.get(v).copied().flatten()))
+        others.max_by_key(|v| {
+            let matched = metrics.replication.as_ref().and_then(|r| r.get(v).copied().flatten());
+            let heard = metrics.heartbeat.as_ref().and_then(|h| h.get(v).cloned().flatten());
+            (matched, heard.map(|at| Reverse(at.elapsed())))
+        })
     }
 
     /// Does for a member that said hello what it needs, beside whatever else goes on. Who is no member yet, or asks for

@@ -4,6 +4,7 @@ mod changes;
 mod crash;
 mod faults;
 mod observers;
+mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
