@@ -113,6 +113,7 @@ impl ControllerHandle {
             gone,
             sent: 0,
             term: 0,
+            led: 0,
             active: None,
             next_ticket: 0,
         };
@@ -157,6 +158,8 @@ struct Runner {
     sent: u64,
     /// Counts activations.
     term: u64,
+    /// The epoch that the term is of.
+    led: i32,
     active: Option<Active>,
     next_ticket: u64,
 }
@@ -231,6 +234,7 @@ impl Runner {
         let state = State::from_image(image, self.start.quorum.end_offset());
         let waits = Waits::new(self.start.settings.borrow().clone(), rand::random());
         self.term += 1;
+        self.led = now.epoch;
         self.active = Some(Active { epoch: now.epoch, state, waits, wake_at: None });
         info!(epoch = now.epoch, "active controller");
         let bootstrap = self.start.bootstrap.clone();
@@ -287,7 +291,8 @@ impl Runner {
         self.send(proposals, replies, machine).await;
     }
 
-    /// Sends a decision on its way.
+    /// Sends a decision on its way. Where too many are, it waits, and those who wait for them are told when leadership
+    /// goes meanwhile.
     async fn send(
         &mut self,
         proposals: Vec<Expected>,
@@ -296,8 +301,22 @@ impl Runner {
     ) {
         self.sent += 1;
         let underway = Underway { proposals, replies, term: self.term, machine };
-        // Its other end lives as long as this one.
-        let _ = self.underway.send(underway).await;
+        let (mut leadership, led) = (self.leadership.clone(), self.led);
+        let gone = async {
+            let goes = |now: &Leadership| now.role != Role::Leader || now.epoch != led;
+            // Its end is the end of the quorum, and of the leadership with it.
+            let _ = leadership.wait_for(goes).await;
+        };
+        let sent = self.underway.send(underway);
+        tokio::pin!(sent);
+        tokio::select! {
+            biased;
+            // Its other end lives as long as this one.
+            _ = &mut sent => return,
+            () = gone => {}
+        }
+        self.gone.send_replace(self.term);
+        let _ = sent.await;
     }
 }
 

@@ -304,6 +304,28 @@ async fn what_a_leader_decided_and_did_not_commit_is_told_and_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_cut_off_with_as_much_under_way_as_there_may_be_tells_all_who_wait() {
+    let quorum = Held::start().await;
+    let (controller, epoch) = start(&quorum).await;
+    answer(allocate(&controller, epoch)).await.unwrap();
+    let proposed = quorum.hold();
+    // One is waited for, so many wait behind it, and for one more there is no place.
+    let most = MOST_UNDERWAY + 2;
+    let lost: Vec<_> = (0..most + 10).map(|_| allocate(&controller, epoch)).collect();
+    quorum.wait_for(proposed + MOST_UNDERWAY).await;
+    // A decision of the machine's own may have one of the places.
+    let full = quorum.wait_for(proposed + most);
+    let _ = tokio::time::timeout(Duration::from_millis(200), full).await;
+    let led = *quorum.leadership.borrow();
+    quorum.leadership.send_replace(Leadership { role: Role::Follower, leader: None, ..led });
+    for asked in lost {
+        assert_eq!(answer(asked).await, Err(ErrorCode::NOT_CONTROLLER));
+    }
+    quorum.set(Fate::Lost);
+    quorum.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_machine_learns_of_offsets_that_the_quorum_took_itself() {
     let quorum = Held::start().await;
     let (controller, epoch) = start(&quorum).await;
