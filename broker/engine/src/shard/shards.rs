@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ottla_machine::Mono;
 use ottla_wire::ErrorCode;
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
@@ -12,6 +13,9 @@ use super::{Coordinator, Shard, load};
 use crate::core::Core;
 use crate::partition::Partition;
 
+/// The rest before a partition that could not be read is read again, when somebody asks for it.
+const READ_AGAIN_MS: u64 = 10_000;
+
 /// What this node is to one partition of a coordinator's topic.
 #[derive(Debug)]
 enum State<M: Coordinator> {
@@ -19,14 +23,14 @@ enum State<M: Coordinator> {
     Loading(i32),
     /// It leads the partition and serves.
     Active(Arc<Shard<M>>),
-    /// It leads the partition, but cannot read it.
-    Failed(i32),
+    /// It leads the partition, but could not read it.
+    Failed { epoch: i32, partition: Arc<Partition>, at: Mono },
 }
 
 impl<M: Coordinator> State<M> {
     fn epoch(&self) -> i32 {
         match self {
-            Self::Loading(epoch) | Self::Failed(epoch) => *epoch,
+            Self::Loading(epoch) | Self::Failed { epoch, .. } => *epoch,
             Self::Active(shard) => shard.epoch(),
         }
     }
@@ -59,20 +63,32 @@ impl<M: Coordinator> Shards<M> {
     ///
     /// # Errors
     /// `NOT_COORDINATOR` if this node does not lead the partition, `COORDINATOR_LOAD_IN_PROGRESS`
-    /// while it is read.
-    pub fn get(self: &Arc<Self>, partition: i32) -> Result<Arc<Shard<M>>, ErrorCode> {
-        let shard = match self.states.read().get(&partition) {
-            Some(State::Active(shard)) => Arc::clone(shard),
+    /// while it is read, `COORDINATOR_NOT_AVAILABLE` for a while after it could not be read.
+    pub fn get(self: &Arc<Self>, number: i32) -> Result<Arc<Shard<M>>, ErrorCode> {
+        let rested = |at: Mono| self.core.clock().mono().since(at) >= READ_AGAIN_MS;
+        let shard = match self.states.read().get(&number) {
+            Some(State::Active(shard)) => Ok(Arc::clone(shard)),
+            // What was in the way, as too few files, may be gone.
+            Some(State::Failed { epoch, partition, at }) if rested(*at) => {
+                Err((Arc::clone(partition), *epoch))
+            }
+            Some(State::Failed { .. }) => return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
             Some(State::Loading(_)) => return Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
-            Some(State::Failed(_)) => return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
             None => return Err(ErrorCode::NOT_COORDINATOR),
         };
-        if shard.is_dropped() {
-            // Its log refused an append while leadership stayed: what it holds is read again.
-            self.lead(partition, Arc::clone(shard.partition()), shard.epoch());
-            return Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
-        }
-        Ok(shard)
+        let (partition, epoch) = match shard {
+            Ok(shard) if !shard.is_dropped() => return Ok(shard),
+            // Its log refused an append while leadership stayed.
+            Ok(shard) => (Arc::clone(shard.partition()), shard.epoch()),
+            Err(failed) => failed,
+        };
+        self.read(number, partition, epoch, |state| match state {
+            Some(State::Active(shard)) => shard.epoch() == epoch && shard.is_dropped(),
+            Some(State::Failed { epoch: failed, .. }) => *failed == epoch,
+            // Another thread was first, or leadership went.
+            Some(State::Loading(_)) | None => false,
+        });
+        Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
     }
 
     /// All shards that serve now.
@@ -81,7 +97,7 @@ impl<M: Coordinator> Shards<M> {
         let states = self.states.read();
         let active = states.values().filter_map(|state| match state {
             State::Active(shard) => Some(Arc::clone(shard)),
-            State::Loading(_) | State::Failed(_) => None,
+            State::Loading(_) | State::Failed { .. } => None,
         });
         active.collect()
     }
@@ -95,14 +111,25 @@ impl<M: Coordinator> Shards<M> {
     /// This node leads a partition in `epoch`: reads it on the pool, and serves then. Does nothing
     /// when it serves or reads in that epoch already.
     pub fn lead(self: &Arc<Self>, number: i32, partition: Arc<Partition>, epoch: i32) {
+        self.read(number, partition, epoch, |state| match state {
+            Some(State::Active(shard)) => shard.epoch() != epoch || shard.is_dropped(),
+            Some(State::Loading(loading)) => *loading != epoch,
+            Some(State::Failed { .. }) | None => true,
+        });
+    }
+
+    /// Reads a partition on the pool, if what this node is to it allows that.
+    fn read(
+        self: &Arc<Self>,
+        number: i32,
+        partition: Arc<Partition>,
+        epoch: i32,
+        allows: impl FnOnce(Option<&State<M>>) -> bool,
+    ) {
         let old = {
             let mut states = self.states.write();
-            match states.get(&number) {
-                Some(State::Active(shard)) if shard.epoch() == epoch && !shard.is_dropped() => {
-                    return;
-                }
-                Some(State::Loading(loading)) if *loading == epoch => return,
-                _ => {}
+            if !allows(states.get(&number)) {
+                return;
             }
             states.insert(number, State::Loading(epoch))
         };
@@ -122,18 +149,12 @@ impl<M: Coordinator> Shards<M> {
                     info!(kind = M::NAME, partition = number, epoch, records, took_ms, "loaded");
                 }
                 let (shell, core) = (Arc::clone(&self.shell), Arc::clone(&self.core));
-                State::Active(Shard::start(
-                    shell,
-                    partition,
-                    epoch,
-                    core,
-                    self.runtime.clone(),
-                    state,
-                ))
+                let runtime = self.runtime.clone();
+                State::Active(Shard::start(shell, partition, epoch, core, runtime, state))
             }
             Err(why) => {
                 error!(kind = M::NAME, partition = number, epoch, why, "cannot be loaded");
-                State::Failed(epoch)
+                State::Failed { epoch, partition, at: self.core.clock().mono() }
             }
         };
         let mut states = self.states.write();

@@ -1,3 +1,4 @@
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ottla_config::{BrokerConfig, NoSurroundings, parse};
@@ -7,6 +8,7 @@ use ottla_log::cache::FileCache;
 use ottla_log::dir::LogDir as Files;
 use ottla_log::disk::real::RealDisk;
 use ottla_log::log::AtLeast;
+use ottla_machine::Time;
 use ottla_metadata::{Delta, Image, ResourceType};
 use ottla_wire::Uuid;
 use ottla_wire::api::offset_commit::{
@@ -21,7 +23,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::dirs::{LogDir, LogDirs};
-use crate::env::SystemClock;
+use crate::env::{Clock, SystemClock};
 use crate::groups::{Groups, OFFSETS_TOPIC};
 use crate::publish::Publisher;
 use crate::replicas::Replicas;
@@ -30,8 +32,22 @@ const TOPIC: Uuid = Uuid::from_u128(0xC0);
 /// Longer than any test takes.
 const NEVER: &str = "3600000";
 
+/// The machine's clock, and how far it was put forward.
+struct Forward {
+    clock: Arc<SystemClock>,
+    by_ms: AtomicU64,
+}
+
+impl Clock for Forward {
+    fn now(&self) -> Time {
+        let (now, by_ms) = (self.clock.now(), self.by_ms.load(Ordering::Relaxed));
+        Time { mono: now.mono.plus_ms(by_ms), wall_ms: now.wall_ms.saturating_add_unsigned(by_ms) }
+    }
+}
+
 /// A node with one partition of the topic of groups.
 struct Rig {
+    clock: Arc<Forward>,
     groups: Arc<Groups>,
     publisher: Publisher,
     image: Image,
@@ -50,7 +66,8 @@ impl Rig {
         let config: BrokerConfig = parse(None, settings, &NoSurroundings).unwrap().config;
         let root = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
-        let core = Core::start(SystemClock::start()).unwrap();
+        let clock = Arc::new(Forward { clock: SystemClock::start(), by_ms: AtomicU64::new(0) });
+        let core = Core::start(clock.clone()).unwrap();
         let cache = FileCache::new(Arc::new(RealDisk), 100);
         let (failures, _) = tokio::sync::mpsc::unbounded_channel();
         let files = Arc::new(Files::open(&root.path().join("d"), &cache).unwrap());
@@ -61,7 +78,7 @@ impl Rig {
         publisher.listen(Arc::clone(&groups) as _);
         publisher.load(Image::default());
         let image = Image::default();
-        let mut rig = Self { groups, publisher, image, runtime, _root: root };
+        let mut rig = Self { clock, groups, publisher, image, runtime, _root: root };
         let topic = TopicRecord { name: OFFSETS_TOPIC.into(), topic_id: TOPIC };
         let partition = PartitionRecord {
             partition_id: 0,
@@ -386,4 +403,34 @@ fn nothing_is_told_of_what_was_replayed_before_it_is_committed() {
     let alone = PartitionChangeRecord { isr: Some(vec![1]), leader: -2, ..two };
     rig.publish(&[PartitionChangeRecord { replicas: None, directories: None, ..alone }.into()]);
     assert_eq!(offset(&rig.wait(fetched)), 5);
+}
+
+/// Without this a disk that failed once would be the end of its groups until the next election.
+#[test]
+fn a_partition_that_could_not_be_read_is_read_again() {
+    let mut rig = Rig::new("0");
+    let shard = rig.shard();
+    assert_eq!(rig.committed(shard.submit(commit("g", 1, 5))), [ErrorCode::NONE]);
+    let mut open = Open::<GroupMachine>::new(Compression::default());
+    open.push(0, &[(Bytes::from_static(b"?"), None)]);
+    let (batch, _) = open.finish().unwrap();
+    let how = AppendHow::coordinator(shard.epoch());
+    let bad = shard.partition().append(&[batch], how).unwrap();
+    let led =
+        PartitionChangeRecord { partition_id: 0, topic_id: TOPIC, leader: 1, ..Default::default() };
+    rig.publish(&[led.into()]);
+    let failed = |rig: &Rig| loop {
+        match rig.groups.of("any", 1) {
+            Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS) => std::thread::yield_now(),
+            other => return other.map(|_| "it serves"),
+        }
+    };
+    assert_eq!(failed(&rig), Err(ErrorCode::COORDINATOR_NOT_AVAILABLE));
+    // What was in the way goes, and is not looked for each time that somebody asks.
+    shard.partition().log().set_start_offset(bad.last_offset + 1).unwrap();
+    assert_eq!(failed(&rig), Err(ErrorCode::COORDINATOR_NOT_AVAILABLE));
+    rig.clock.by_ms.store(3_600_000, Ordering::Relaxed);
+    let again = rig.shard();
+    assert_eq!(again.epoch(), shard.epoch() + 1);
+    assert_eq!(rig.committed(again.submit(commit("g", 1, 6))), [ErrorCode::NONE]);
 }
