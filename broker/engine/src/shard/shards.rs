@@ -161,6 +161,11 @@ impl<M: Coordinator> Shards<M> {
         // Leadership may have moved on meanwhile.
         let rejected = match states.get(&number) {
             Some(State::Loading(loading)) if *loading == epoch => {
+                if let State::Active(shard) = &state {
+                    // Settings may have changed since it began, and it was not among the active ones then. With the lock, so
+                    // that what is told here is not older than what it is told from now on.
+                    M::greet(&self.shell).into_iter().for_each(|c| drop(shard.submit(c)));
+                }
                 states.insert(number, state);
                 None
             }
