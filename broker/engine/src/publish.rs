@@ -155,6 +155,15 @@ impl Publisher {
         }
     }
 
+    /// Has the controller told where a replica was found, unless it moves by now: what the move tells would be taken
+    /// back, and it would never end.
+    fn assign_at_rest(&self, found: Assignment) {
+        match self.replicas.get(found.id) {
+            Ok(replica) => replica.at_rest(|dir| self.assign(Assignment { dir, ..found })),
+            Err(_) => self.assign(found),
+        }
+    }
+
     /// Adds one who hears of roles. Those that this node has already are not told.
     pub fn listen(&mut self, listener: Arc<dyn RoleListener>) {
         self.listeners.push(listener);
@@ -198,7 +207,7 @@ impl Publisher {
                 self.reconfigure(&resource.name);
             }
         }
-        done.assigned.iter().for_each(|assignment| self.assign(*assignment));
+        done.assigned.iter().for_each(|assignment| self.assign_at_rest(*assignment));
         if done.removed > 0 {
             self.write_checkpoints();
         }

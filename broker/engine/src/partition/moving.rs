@@ -17,6 +17,7 @@ use ottla_log::checkpoint::offsets::TopicPartition;
 use ottla_log::log::{AtLeast, Truncated};
 use ottla_log::names::DirKind;
 use ottla_log::{Log, LogError};
+use ottla_wire::Uuid;
 use tracing::{info, warn};
 
 use super::{Here, Partition, Retire, blame};
@@ -138,6 +139,14 @@ impl Partition {
         match &*self.moving.lock() {
             Moving::To(future) => Some(Arc::clone(future)),
             Moving::No | Moving::Never => None,
+        }
+    }
+
+    /// Calls `say` with the directory of its log, unless it moves to another one. No move begins before that returns.
+    pub(crate) fn at_rest(&self, say: impl FnOnce(Uuid)) {
+        let moving = self.moving.lock();
+        if !matches!(&*moving, Moving::To(_)) {
+            say(self.dir().id());
         }
     }
 

@@ -108,6 +108,39 @@ fn a_partition_moves_while_it_is_written_and_read() {
     assert_eq!((bytes(&log), log.start_offset()), (before, 5));
 }
 
+/// Moves what it hears of at once, so that the controller is to be told before the publisher is done.
+struct Mover {
+    moves: Arc<Moves>,
+    assignments: Arc<Assignments>,
+    dirs: LogDirs,
+}
+
+impl RoleListener for Mover {
+    fn leads(&self, partition: &Arc<Partition>, _: i32) {
+        let here = partition.dir().id();
+        let to = self.dirs.all().iter().find(|dir| dir.id() != here).unwrap();
+        self.moves.alter(partition, to).unwrap();
+        until("it is told", || format!("{:?}", self.assignments).contains("(1 to tell)"));
+    }
+
+    fn resigns(&self, _: &str, _: PartitionId) {}
+}
+
+#[test]
+fn a_move_that_is_quicker_than_the_publisher_ends() {
+    let mut rig = Rig::new();
+    let (moves, assignments) = moves(&mut rig, None);
+    let dirs = rig.dirs.clone();
+    rig.publisher.listen(Arc::new(Mover { moves, assignments: Arc::clone(&assignments), dirs }));
+    rig.publish(&topic(1));
+    let partition = rig.get(0).unwrap();
+    until("it moves", || {
+        assignments.agree();
+        partition.future().is_none()
+    });
+    assert_eq!((kinds(&rig, DirKind::Future), kinds(&rig, DirKind::Deleted)), (0, 1));
+}
+
 #[test]
 fn a_move_goes_on_after_a_restart_and_is_throttled() {
     let mut rig = Rig::new();
