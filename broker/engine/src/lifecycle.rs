@@ -1,6 +1,6 @@
 //! This broker's life in the cluster: it registers, beats, is unfenced, and asks leave to stop.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub struct Lifecycle {
     stage: watch::Sender<Stage>,
     stop: watch::Sender<bool>,
     hurry: Notify,
+    /// It is to be registered again, in the same life.
+    again: AtomicBool,
     /// The log directories that the controller was told are offline.
     told_offline: watch::Sender<Vec<Uuid>>,
     /// Why no controller took it.
@@ -81,6 +83,7 @@ impl Lifecycle {
             stage: watch::Sender::new(Stage::Starting),
             stop: watch::Sender::new(false),
             hurry: Notify::new(),
+            again: AtomicBool::new(false),
             told_offline: watch::Sender::new(Vec::new()),
             refused: OnceLock::new(),
         });
@@ -127,6 +130,18 @@ impl Lifecycle {
     /// Beats at once: there is something to tell of the directories.
     pub fn hurry(&self) {
         self.hurry.notify_one();
+    }
+
+    /// Takes in what the metadata say of broker `id`, which is this one. It is registered again if they know none of its
+    /// log directories and could: it was registered under a `metadata.version` from before those had ids (KIP-858), and a
+    /// directory that the controller does not know of cannot fail.
+    pub fn follow(&self, image: &Image, id: i32) {
+        let known = image.broker(id).filter(|broker| broker.incarnation_id == self.incarnation);
+        let lacks = known.is_some_and(|broker| broker.log_dirs.is_empty());
+        if lacks && image.features().version().has_directories() {
+            self.again.store(true, Ordering::Release);
+            self.hurry();
+        }
     }
 
     /// Resolves when the controller has been told that a log directory is offline.
@@ -230,9 +245,29 @@ impl Life {
         }
     }
 
+    /// Registers once more in the same life, if that was asked for. Nothing changes but what is registered.
+    async fn renew(&mut self) {
+        if !self.this.again.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        self.registration.log_dirs = self.dirs.online().map(|dir| dir.id()).collect();
+        let asked = Command::RegisterBroker(self.registration.clone());
+        match self.controller.submit(asked).await {
+            Ok(Reply::RegisterBroker(answer)) if answer.error_code == ErrorCode::NONE => {
+                self.this.epoch.store(answer.broker_epoch, Ordering::Release);
+                info!("registered again, with the log directories");
+            }
+            other => {
+                debug!(?other, "not registered again yet");
+                self.this.again.store(true, Ordering::Release);
+            }
+        }
+    }
+
     /// Beats until leave to stop is given, or the registration is void: then, what the controller answers.
     async fn beat(&mut self, stop: &mut watch::Receiver<bool>) -> Option<ErrorCode> {
         loop {
+            self.renew().await;
             let stopping = *stop.borrow_and_update();
             let request = BrokerHeartbeatRequest {
                 broker_id: self.registration.broker_id,

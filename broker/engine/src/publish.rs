@@ -9,7 +9,7 @@ use ottla_config::{BrokerConfig, LogConfig, keys};
 use ottla_log::LogError;
 use ottla_log::checkpoint::offsets::TopicPartition;
 use ottla_log::names::DirKind;
-use ottla_metadata::{ConfigResource, Delta, Image, ResourceType, Topic};
+use ottla_metadata::{ConfigResource, Delta, Image, MetadataVersion, ResourceType, Topic};
 use ottla_replica::ActiveBrokers;
 use ottla_wire::Uuid;
 use tracing::{error, info, warn};
@@ -164,6 +164,24 @@ impl Publisher {
         }
     }
 
+    /// Has the controller told of all replicas that are elsewhere than the metadata say. What it was told under a version
+    /// that knows no directories it could not write down.
+    fn assign_all(&self) {
+        if !self.image.features().version().has_directories() {
+            return;
+        }
+        for replica in self.replicas.all() {
+            let id = replica.id();
+            let wanted = self.image.partition(id.topic, id.partition);
+            let known = wanted.and_then(|wanted| wanted.directory_of(self.me));
+            replica.at_rest(|dir| {
+                if known.is_some_and(|known| known != dir) {
+                    self.assign(Assignment { id, dir });
+                }
+            });
+        }
+    }
+
     /// Adds one who hears of roles. Those that this node has already are not told.
     pub fn listen(&mut self, listener: Arc<dyn RoleListener>) {
         self.listeners.push(listener);
@@ -208,6 +226,9 @@ impl Publisher {
             }
         }
         done.assigned.iter().for_each(|assignment| self.assign_at_rest(*assignment));
+        if delta.features.contains(MetadataVersion::FEATURE) {
+            self.assign_all();
+        }
         if done.removed > 0 {
             self.write_checkpoints();
         }

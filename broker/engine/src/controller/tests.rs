@@ -18,6 +18,7 @@ use ottla_wire::api::allocate_producer_ids::AllocateProducerIdsRequest;
 use ottla_wire::api::broker_heartbeat::BrokerHeartbeatRequest;
 use ottla_wire::api::broker_registration::{BrokerRegistrationRequest, Feature};
 use ottla_wire::api::unregister_broker::UnregisterBrokerRequest;
+use ottla_wire::api::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
 use ottla_wire::schema::metadata::NoOpRecord;
 
 use super::*;
@@ -177,6 +178,15 @@ async fn start(quorum: &Arc<Held>) -> (ControllerHandle, i64) {
 }
 
 async fn start_with(quorum: &Arc<Held>, settings: Settings) -> (ControllerHandle, i64) {
+    start_at(quorum, settings, MetadataVersion::LATEST).await
+}
+
+/// The same, of a cluster that begins with this version.
+async fn start_at(
+    quorum: &Arc<Held>,
+    settings: Settings,
+    version: MetadataVersion,
+) -> (ControllerHandle, i64) {
     let settings = Settings { cluster_id: CLUSTER.into(), ..settings };
     let (_, settings) = watch::channel(settings);
     let none = std::collections::BTreeMap::new();
@@ -184,7 +194,7 @@ async fn start_with(quorum: &Arc<Held>, settings: Settings) -> (ControllerHandle
         quorum: Arc::clone(quorum) as Arc<dyn Quorum>,
         clock: SystemClock::start(),
         settings,
-        bootstrap: ottla_controller::bootstrap_records(MetadataVersion::LATEST, &none).unwrap(),
+        bootstrap: ottla_controller::bootstrap_records(version, &none).unwrap(),
     });
     let epoch = register(&handle, 1).await;
     (handle, epoch)
@@ -378,6 +388,48 @@ fn directories(root: &Path, ids: &[Uuid]) -> LogDirs {
         LogDir::new(*id, Arc::new(files), failures.clone())
     };
     LogDirs::new(ids.iter().map(open).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_names_its_directories_as_soon_as_metadata_can_hold_them() {
+    let quorum = Held::start().await;
+    let old = MetadataVersion::from_level(16).unwrap();
+    let (controller, _) = start_at(&quorum, Settings::default(), old).await;
+    let root = tempfile::tempdir().unwrap();
+    let ids = [Uuid::from_u128(0xD1), Uuid::from_u128(0xD2)];
+    let dirs = directories(root.path(), &ids);
+    let channel =
+        ControllerChannel::new(2, Some(controller.clone()), None, quorum.leadership.subscribe());
+    // It beats once, and not again unless it is woken.
+    let pace = Pace { interval: PATIENCE * 10, registration: PATIENCE };
+    let (_, applied) = watch::channel(-1);
+    let life = Lifecycle::start(channel, request(2), pace, applied, dirs);
+    life.registered().await;
+    let registered = || quorum.updates().image().broker(2).unwrap().clone();
+    life.follow(&quorum.updates().image(), 2);
+    assert!(registered().log_dirs.is_empty());
+    let feature_updates = vec![FeatureUpdateKey {
+        feature: MetadataVersion::FEATURE.into(),
+        max_version_level: MetadataVersion::LATEST.level(),
+        upgrade_type: 1,
+        ..FeatureUpdateKey::default()
+    }];
+    let raise = UpdateFeaturesRequest { feature_updates, ..UpdateFeaturesRequest::default() };
+    let raised = controller.submit(Command::UpdateFeatures(raise)).await;
+    assert!(
+        matches!(&raised, Ok(Reply::UpdateFeatures(r)) if r.error_code.is_none()),
+        "{raised:?}"
+    );
+    let before = registered();
+    life.follow(&quorum.updates().image(), 2);
+    let named = async {
+        while registered().log_dirs != ids {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, named).await.expect("it is not registered again");
+    let now = registered();
+    assert_eq!((now.epoch, now.incarnation_id), (before.epoch, before.incarnation_id));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

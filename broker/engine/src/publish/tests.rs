@@ -9,8 +9,8 @@ use ottla_log::log::AppendBatch;
 use ottla_replica::Acks;
 use ottla_wire::record::BatchBuilder;
 use ottla_wire::schema::metadata::{
-    ConfigRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord, RemoveTopicRecord,
-    TopicRecord,
+    ConfigRecord, FeatureLevelRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord,
+    RemoveTopicRecord, TopicRecord,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -500,4 +500,23 @@ fn roles_that_others_depend_on_wait_for_the_registration() {
     rig.publish(&[register(now)]);
     assert_eq!(rig.get(0).unwrap().leader_epoch(), Some(3));
     assert_eq!(*rig.heard.0.lock(), ["a-1 leads 3", "a-0 leads 3"]);
+}
+
+fn version(feature_level: i16) -> MetadataRecord {
+    FeatureLevelRecord { name: MetadataVersion::FEATURE.into(), feature_level }.into()
+}
+
+#[test]
+fn what_older_metadata_could_not_say_is_told_when_they_can() {
+    let mut rig = Rig::new();
+    let assignments = Assignments::new();
+    rig.publisher.assign_with(Arc::clone(&assignments));
+    rig.publish(&[version(16)]);
+    rig.publish(&topic(1));
+    // The controller of that version has no use for it.
+    assignments.agree();
+    rig.publish(&[version(17)]);
+    let partition = rig.get(0).unwrap();
+    let expected = Assignment { id: partition.id(), dir: partition.dir().id() };
+    assert_eq!(assignments.agree(), [expected]);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ottla_config::{BrokerConfig, DynamicLayers, keys};
 use ottla_controller::Settings as ControllerSettings;
 use ottla_engine::{Assignments, Housekeeping, LogDirs, Publisher, Replication};
-use ottla_metadata::{ConfigResource, Delta, Image, ResourceType};
+use ottla_metadata::{ConfigResource, Delta, Image, MetadataVersion, ResourceType};
 use ottla_net::Net;
 use ottla_quorum::{Quorum, QuorumError, Updates};
 use ottla_wire::Uuid;
@@ -252,6 +252,10 @@ impl Work {
             info!(created = published.created, removed = published.removed, "logs changed");
         }
         self.context.telemetry.configure(&image, delta.configs.iter());
+        let me = self.context.node_id;
+        if delta.brokers.contains(&me) || delta.features.contains(MetadataVersion::FEATURE) {
+            self.context.lifecycle.get().into_iter().for_each(|life| life.follow(&image, me));
+        }
         let offset = image.provenance().offset;
         self.context.published.store(Arc::new(image));
         // Only now is every commit that comes refused: what an earlier one left is forgotten here,
