@@ -5,6 +5,7 @@ mod directories;
 mod listeners;
 mod part;
 mod publishing;
+mod registering;
 mod settings;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::{BrokerConfig, keys};
-use ottla_controller::{Command, Reply, Settings as ControllerSettings};
+use ottla_controller::Settings as ControllerSettings;
 use ottla_engine::{
     Assignments, ControllerChannel, ControllerHandle, ControllerStart, Core, FetchSessions, Groups,
     Lifecycle, LogDirs, Moves, Pace, RemoteController, Replicas, Replication, ReplicationStart,
@@ -26,11 +27,10 @@ use ottla_net::Net;
 use ottla_quorum::format::read_bootstrap;
 use ottla_quorum::{Quorum, QuorumError, hand_over};
 use ottla_replica::session::CacheSettings;
-use ottla_wire::api::controller_registration::ControllerRegistrationRequest;
-use ottla_wire::{ErrorCode, Uuid};
+use ottla_wire::Uuid;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
 use crate::context::Context;
 use crate::http::Http;
@@ -57,9 +57,6 @@ const SUCCESSION: Duration = Duration::from_secs(2);
 
 /// The broker epoch before the first registration.
 const NO_EPOCH: i64 = -1;
-
-/// The rest between tries to register a controller.
-const REGISTER_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why a node does not start. Each is one line that says what is wrong, and where it helps what to
 /// do.
@@ -237,9 +234,10 @@ impl Node {
         let http = control.block_on(Http::open(&config, &context, files.http))?;
         if config.roles().is_controller() {
             control.spawn(vigil::after_elections(Arc::clone(&context)));
-            control.spawn(register_controller(
+            control.spawn(registering::register_controller(
                 controller.clone(),
                 listeners::controller_registration(&config, &bound, random_uuid()),
+                applied.clone(),
             ));
         }
         let lifecycle = config.roles().is_broker().then(|| {
@@ -344,21 +342,6 @@ fn fetchers(net: &Net) -> Handle {
     match net.runtimes().workers() {
         [.., last] => last.handle.clone(),
         [] => Handle::current(),
-    }
-}
-
-/// Has the active controller know this one, and where it listens.
-async fn register_controller(channel: ControllerChannel, request: ControllerRegistrationRequest) {
-    loop {
-        match channel.submit(Command::RegisterController(request.clone())).await {
-            Ok(Reply::RegisterController(answer)) if answer.error_code == ErrorCode::NONE => return,
-            Ok(Reply::RegisterController(answer)) => {
-                error!(error = %answer.error_code, "the controller cannot be registered");
-            }
-            Ok(other) => debug!(?other, "the controller is not registered yet"),
-            Err(error) => debug!(%error, "the controller is not registered yet"),
-        }
-        tokio::time::sleep(REGISTER_AGAIN).await;
     }
 }
 
