@@ -1,5 +1,6 @@
 //! The thread that turns committed metadata into logs, roles and settings.
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::mpsc as sync_mpsc;
 use std::sync::{Arc, Weak};
@@ -22,6 +23,12 @@ use crate::context::Context;
 
 /// The name under which settings of all brokers are kept.
 const ALL_BROKERS: &str = "";
+
+/// How long a start waits for something without a word.
+const TELL_AFTER: Duration = Duration::from_secs(5);
+
+/// In the place of a leader's id where none is known.
+const NOBODY: i32 = -1;
 
 /// What the thread is started with.
 pub(super) struct Start {
@@ -81,13 +88,30 @@ pub(super) async fn first_image(
              initial.broker.registration.timeout.ms={ms}"
         )));
     }
-    let mut image = quorum.caught_up().await?;
+    let what = "all metadata that was committed before this node started";
+    let mut image = telling(quorum, what, quorum.caught_up()).await?;
     let mut updates = quorum.updates();
     while image.features().recorded_version().is_none() {
         let ended = |_| QuorumError::Stopped("it ended before it had begun".to_owned());
-        image = updates.next().await.map_err(ended)?.image;
+        let what = "the active controller to write the first metadata.version";
+        image = telling(quorum, what, updates.next()).await.map_err(ended)?.image;
     }
     Ok(image)
+}
+
+/// Waits for what takes as long as it takes, such as to read a long log, and says now and then what is waited for: a
+/// start that hangs without a word looks like one that is slow.
+async fn telling<T>(quorum: &dyn Quorum, what: &str, done: impl Future<Output = T>) -> T {
+    tokio::pin!(done);
+    loop {
+        if let Ok(done) = tokio::time::timeout(TELL_AFTER, &mut done).await {
+            return done;
+        }
+        let has = quorum.updates().image().provenance().offset + 1;
+        let leader = quorum.leadership().borrow().leader.map_or(NOBODY, |leader| leader.id);
+        let end = quorum.end_offset();
+        info!(has, end, leader, "the start waits for {what}");
+    }
 }
 
 impl Publishing {
