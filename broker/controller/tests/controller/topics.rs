@@ -309,6 +309,30 @@ fn partitions_are_added_and_refused_in_kafkas_words() {
     assert_eq!(topic.partition(4).map(|p| p.leader), Some(1));
 }
 
+#[test]
+fn the_most_partitions_are_counted_over_all_topics_of_a_request() {
+    let mut rig = Rig::with_brokers(&[1]);
+    rig.create_all(vec![topic("a", 1, 1), topic("b", 1, 1)]);
+    let mut codes = |counts: [i32; 2]| -> Vec<ErrorCode> {
+        let wanted = ["a", "b"].into_iter().zip(counts);
+        let topics = wanted.map(|(name, count)| CreatePartitionsTopic {
+            name: name.into(),
+            count,
+            assignments: None,
+        });
+        let request = CreatePartitionsRequest { topics: topics.collect(), ..Default::default() };
+        match rig.ask(Command::CreatePartitions(request)) {
+            Reply::CreatePartitions(response) => {
+                response.results.iter().map(|result| result.error_code).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(codes([5_001, 5_002]), [ErrorCode::POLICY_VIOLATION; 2]);
+    assert_eq!(codes([5_001, 5_001]), [ErrorCode::NONE; 2]);
+    assert_eq!(rig.image().partition_count(), 10_002);
+}
+
 fn delete(rig: &mut Rig, topics: Vec<DeleteTopicState>) -> Vec<DeletableTopicResult> {
     let request = DeleteTopicsRequest { topics, ..Default::default() };
     match rig.ask(Command::DeleteTopics(request)) {
