@@ -362,6 +362,27 @@ async fn a_leader_that_is_cut_off_is_replaced_and_what_it_had_alone_is_dropped()
     assert!(cluster.nodes[&old].updates().image().topic_named("lost").is_none());
 }
 
+/// A leader that has not heard of the others for a while refuses what it is given, and need not be another one after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_is_aborted_again_when_that_was_refused() {
+    let cluster = Cluster::start(&[1, 2]).await;
+    level(&cluster).await;
+    let (leader, _) = cluster.leader().await;
+    cluster.cut(leader);
+    let lease_is_over = |node: &RaftQuorum| {
+        let acked = node.raft.metrics().borrow_watched().last_quorum_acked;
+        acked.is_some_and(|at| openraft::Instant::elapsed(&*at) > Duration::from_millis(700))
+    };
+    cluster.until(leader, "it hears of nobody", lease_is_over).await;
+    let node = &cluster.nodes[&leader];
+    node.signals.orphaned.send_replace(true);
+    let mut leadership = node.leadership();
+    let seen = leadership.wait_for(|now| now.role != Role::Leader);
+    tokio::time::timeout(PATIENCE, seen).await.expect("it leads on").unwrap();
+    cluster.mend();
+    cluster.write(0).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_is_whole_on_a_follower_too() {
     let mut cluster = Cluster::start(&[1, 2, 3]).await;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
+use openraft::impls::ProgressResponder;
 use openraft::vote::RaftLeaderId;
 use ottla_wire::schema::metadata::AbortTransactionRecord;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::Node;
+use super::{Node, fatal, refused, stopped};
 use crate::Clock;
 use crate::batch;
 use crate::error::QuorumError;
@@ -23,6 +24,9 @@ use crate::voter::NodeKey;
 
 /// How long to wait for a snapshot to begin that was asked for, before asking again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The rest before another leader's transaction is aborted again, when that was refused.
+const ABORT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Starts the tasks. A leader that hears of no majority for `patience` counts as none.
 pub(super) fn start(
@@ -76,7 +80,7 @@ async fn follow(
     let mut metrics = raft.server_metrics();
     let mut applied = signals.leader_applied.subscribe();
     let mut orphaned = signals.orphaned.subscribe();
-    let mut aborted_in = 0;
+    let (mut aborted_in, mut aborting) = (0, None);
     let me = *raft.node_id();
     loop {
         let mut abort = false;
@@ -113,26 +117,46 @@ async fn follow(
         });
         if abort {
             aborted_in = now.epoch;
-            if let Err(e) = abort_transaction(&raft, now.epoch, clock()).await {
-                tracing::error!("a metadata transaction of an earlier leader stays open: {e}");
-            }
+            aborting = Some(simulated::spawn(abort_transaction(raft.clone(), now.epoch, clock())));
         }
         tokio::select! {
             changed = metrics.changed() => if changed.is_err() { return },
             changed = applied.changed() => if changed.is_err() { return },
             changed = orphaned.changed() => if changed.is_err() { return },
+            ended = ended(&mut aborting) => if let Err(e) = ended {
+                tracing::warn!("a metadata transaction of an earlier leader is still open: {e}");
+                aborted_in = 0;
+            },
             () = tokio::time::sleep(heard.patience / 4), if elected && !alone => {}
         }
     }
 }
 
-async fn abort_transaction(raft: &Node, epoch: i32, now_ms: i64) -> Result<(), QuorumError> {
+/// Resolves when a task has ended, which is taken out then; never where there is none.
+async fn ended(task: &mut Option<JoinHandle<Result<(), QuorumError>>>) -> Result<(), QuorumError> {
+    let Some(running) = task else { return std::future::pending().await };
+    let ended = running.await;
+    *task = None;
+    ended.map_err(|e| stopped(&e))?
+}
+
+/// Resolves when it is committed; where it is not, after a rest. A leader that has not heard of the others lately refuses
+/// what it is given, and may lead on all the same.
+async fn abort_transaction(raft: Node, epoch: i32, now_ms: i64) -> Result<(), QuorumError> {
     tracing::warn!(epoch, "aborting the metadata transaction that an earlier leader left open");
     let reason = Some("its leader is gone".to_owned());
     let record = AbortTransactionRecord { reason }.into();
     let batch = batch::encode(&[(record, 0)], now_ms)?;
+    let (responder, answer) = ProgressResponder::complete_only();
     let write = raft.write(batch).with_leader(CommittedLeaderId::new(epoch));
-    write.await.map_err(|e| QuorumError::Stopped(e.to_string()))
+    write.responder(responder).await.map_err(|e| fatal(&e))?;
+    let done = match answer.await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(e)) => refused(&e),
+        Err(e) => stopped(&e),
+    };
+    tokio::time::sleep(ABORT_AGAIN).await;
+    Err(done)
 }
 
 /// Has a snapshot written when enough was applied since the last one, or long enough ago.
