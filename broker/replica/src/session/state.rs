@@ -163,6 +163,11 @@ impl FetchSession {
 
     fn put(&mut self, key: Key, asked: FetchPartition) {
         if let Some(entry) = self.places.get(&key).and_then(|place| self.entries.get_mut(place)) {
+            if asked.fetch_offset == entry.asked.fetch_offset {
+                // It has not moved on, and is named for another reason, as that its leader epoch
+                // began: it may not have taken in what was told before.
+                entry.high_watermark = -1;
+            }
             entry.asked = asked;
             return;
         }
@@ -325,5 +330,22 @@ mod tests {
         assert_eq!(again, Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH));
         let names = session.update(2, Naming::Names, SessionChange::default());
         assert_eq!(names, Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR));
+    }
+
+    #[test]
+    fn who_names_a_partition_again_is_told_again() {
+        let mut session = FetchSession::new(vec![(key(1), asked(5))]);
+        session.note(&key(1), &answer(0, 5));
+        let again = |asked| {
+            let partitions = vec![(key(1), asked)];
+            SessionChange { partitions, forgotten: vec![] }
+        };
+        let elected = FetchPartition { current_leader_epoch: 2, ..asked(5) };
+        session.update(1, Naming::Ids, again(elected)).unwrap();
+        assert_eq!(session.note(&key(1), &answer(0, 5)), News::Some);
+        assert_eq!(session.note(&key(1), &answer(0, 5)), News::None);
+        // Who has moved on has taken in what was told.
+        session.update(2, Naming::Ids, again(asked(6))).unwrap();
+        assert_eq!(session.note(&key(1), &answer(0, 5)), News::None);
     }
 }
