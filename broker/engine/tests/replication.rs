@@ -92,6 +92,28 @@ fn a_follower_that_lags_leaves_and_comes_back() {
     assert_eq!(found.last().unwrap().1, "after");
 }
 
+/// A connection that breaks does not end the session at the leader; the follower does, when it
+/// begins the next one.
+#[test]
+fn a_follower_leaves_no_session_behind() {
+    let cluster = Cluster::start(2, &[]);
+    cluster.create(TOPIC, 1, &[1, 2], 1);
+    insist(&cluster, TOPIC, 0, "before");
+    cluster.agreed(TOPIC, 0);
+    let leader = cluster.leader(TOPIC, 0);
+    let away = 3 - leader;
+    let sessions = || cluster.nodes[&leader].server.sessions.counts().0;
+    cluster.wait("it has a session", |_| sessions() == 1);
+    cluster.wires.cut(leader, away);
+    cluster.produce(TOPIC, 0, "meanwhile", Acks::Leader).unwrap();
+    cluster.wait("it is out", |c| c.isr(TOPIC, 0) == [leader]);
+    assert_eq!(sessions(), 1, "the leader does not hear that the connection broke");
+    cluster.wires.mend();
+    cluster.wait("it is back", |c| c.isr(TOPIC, 0).len() == 2);
+    assert_eq!(sessions(), 1);
+    cluster.agreed(TOPIC, 0);
+}
+
 /// What the leader wrote that nobody fetched goes when it comes back as a follower.
 #[test]
 fn a_former_leader_cuts_what_nobody_has() {

@@ -297,6 +297,9 @@ impl Fetcher {
                     let lost_at_once = self.failures > 0;
                     self.failures += 1;
                     self.begin_anew();
+                    if response.error_code == ErrorCode::FETCH_SESSION_ID_NOT_FOUND {
+                        self.session.forget();
+                    }
                     if lost_at_once {
                         self.rest();
                     }

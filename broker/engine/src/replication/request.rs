@@ -24,7 +24,9 @@ pub(super) const EARLIEST: i64 = -2;
 /// The session, as the one who asks knows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Session {
+    /// While it has not begun, that of one that is over, which the leader is to end.
     id: i32,
+    /// Of the next request; [`INITIAL_EPOCH`] while it has not begun.
     epoch: i32,
     /// Counts sessions: answers to requests of an earlier one mean nothing.
     pub(super) generation: u64,
@@ -37,22 +39,33 @@ impl Session {
 
     /// Whether the leader knows what was asked before.
     pub(super) fn goes_on(&self) -> bool {
-        self.id != NO_SESSION
+        self.epoch != INITIAL_EPOCH
     }
 
-    /// Begins anew.
+    /// Begins anew. The next request names the session that is over, so that the leader does not
+    /// keep it, and what waits of it on a connection that is broken.
     pub(super) fn reset(&mut self) {
-        *self = Self { generation: self.generation + 1, ..Self::new() };
+        self.epoch = INITIAL_EPOCH;
+        self.generation += 1;
+    }
+
+    /// Begins anew with a leader that does not know the session.
+    pub(super) fn forget(&mut self) {
+        self.reset();
+        self.id = NO_SESSION;
     }
 
     /// Takes in the session of an answer. Whether the leader still knows what was asked.
     pub(super) fn answered(&mut self, response: &FetchResponse) -> bool {
-        if self.id == NO_SESSION && response.session_id != NO_SESSION {
-            self.id = response.session_id;
-            self.epoch = next_epoch(INITIAL_EPOCH);
-            return true;
+        if self.goes_on() {
+            return self.id == response.session_id;
         }
-        self.id != NO_SESSION && self.id == response.session_id
+        self.id = response.session_id;
+        if self.id == NO_SESSION {
+            return false;
+        }
+        self.epoch = next_epoch(INITIAL_EPOCH);
+        true
     }
 
     /// The session's fields of the next request.
@@ -161,4 +174,45 @@ pub(super) fn found(response: ListOffsetsResponse) -> BTreeMap<(String, i32), i6
         }
     }
     offsets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(session_id: i32) -> FetchResponse {
+        FetchResponse { session_id, ..Default::default() }
+    }
+
+    #[test]
+    fn who_begins_anew_names_the_session_that_is_over() {
+        let mut session = Session::new();
+        assert_eq!(session.next(), (NO_SESSION, INITIAL_EPOCH));
+        assert!(session.answered(&answer(7)) && session.goes_on());
+        assert_eq!([session.next(), session.next()], [(7, 1), (7, 2)]);
+        assert!(session.answered(&answer(7)));
+        // Twice, as when the next connection breaks as well.
+        for generation in 1..3 {
+            session.reset();
+            assert!(!session.goes_on() && session.generation == generation);
+            assert_eq!(session.next(), (7, INITIAL_EPOCH));
+        }
+        assert!(session.answered(&answer(8)));
+        assert_eq!(session.next(), (8, 1));
+        assert!(!session.answered(&answer(9)), "it is another one's");
+    }
+
+    #[test]
+    fn what_the_leader_does_not_know_is_not_named() {
+        let mut session = Session::new();
+        assert!(session.answered(&answer(7)));
+        session.forget();
+        assert_eq!((session.next(), session.generation), ((NO_SESSION, INITIAL_EPOCH), 1));
+        assert!(session.answered(&answer(8)));
+        session.reset();
+        assert_eq!(session.next(), (8, INITIAL_EPOCH));
+        // It has no place for another one, and has ended the one that was named.
+        assert!(!session.answered(&answer(NO_SESSION)) && !session.goes_on());
+        assert_eq!(session.next(), (NO_SESSION, INITIAL_EPOCH));
+    }
 }
