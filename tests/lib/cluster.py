@@ -68,6 +68,12 @@ class Cluster:
             node.wait_answers()
         return self
 
+    def end(self):
+        """kill -9 of all that runs: where the controllers go, too, a broker waits long for one to stop in order with."""
+        for node in self.nodes.values():
+            if node.alive():
+                node.kill()
+
     def partitions(self, *topics):
         """What kafka-topics says: (topic, partition) to its leader, replicas and in-sync replicas."""
         args = [x for t in topics for x in ("--topic", t)]
