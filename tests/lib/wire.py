@@ -2,7 +2,7 @@
 import socket
 import struct
 
-from wirebytes import array, batch, blob, i16, i32, i64, record, string
+from wirebytes import array, batch, blob, i8, i16, i32, i64, record, string
 
 
 def ask(port, key, version, body, flexible=False, timeout=30):
@@ -27,12 +27,28 @@ def alter_log_dirs(port, dir, topic, partitions):
     return [struct.unpack_from(">h", out, at + 6 * i + 4)[0] for i in range(len(partitions))]
 
 
-def produce(port, topic, partition, value, timeout=30):
-    """Produce with acks=all: the error code."""
+def produce(port, topic, partition, value, timeout=30, acks=-1, timeout_ms=10_000):
+    """Produce, with acks=all if nothing else is said: the error code."""
     records = batch([record(None, value)])
-    body = string(None) + i16(-1) + i32(10_000) + array([string(topic) + array([i32(partition) + blob(records)])])
+    body = string(None) + i16(acks) + i32(timeout_ms) + array([string(topic) + array([i32(partition) + blob(records)])])
     out = ask(port, 0, 3, body, timeout=timeout)
     return struct.unpack_from(">h", out, 4 + 2 + len(topic) + 4 + 4)[0]
+
+
+def latest(port, topic, partition, replica=-1):
+    """ListOffsets: up to where a consumer may read; as replica -2, which looks at everything, the end of the leader's log."""
+    out = ask(port, 2, 1, i32(replica) + array([string(topic) + array([i32(partition) + i64(-1)])]))
+    at = 4 + 2 + len(topic) + 4 + 4
+    code, _, offset = struct.unpack_from(">hqq", out, at)
+    assert code == 0, f"ListOffsets: error {code}"
+    return offset
+
+
+def set_topic_config(port, topic, key, value):
+    """IncrementalAlterConfigs: sets one key of a topic."""
+    out = ask(port, 44, 0, array([i8(2) + string(topic) + array([string(key) + i8(0) + string(value)])]) + b"\0")
+    code = struct.unpack_from(">h", out, 4 + 4)[0]
+    assert code == 0, f"IncrementalAlterConfigs: error {code}"
 
 
 class Reader:
