@@ -522,9 +522,7 @@ fn coordinator_code(code: ErrorCode) -> ErrorCode {
         ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => {
             ErrorCode::NOT_COORDINATOR
         }
-        ErrorCode::NOT_ENOUGH_REPLICAS | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND => {
-            ErrorCode::COORDINATOR_NOT_AVAILABLE
-        }
+        ErrorCode::NOT_ENOUGH_REPLICAS => ErrorCode::COORDINATOR_NOT_AVAILABLE,
         other => other,
     }
 }

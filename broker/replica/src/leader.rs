@@ -225,13 +225,6 @@ impl Leader {
         Ok(())
     }
 
-    /// Whether what waited for the high watermark and has it may be acknowledged as `acks=all`: the
-    /// in-sync replicas may have become too few meanwhile. One that is to join has it too.
-    #[must_use]
-    pub fn enough_in_sync(&self) -> bool {
-        self.counted() >= self.required()
-    }
-
     /// Our log ends at `end_offset` now. Returns the high watermark if it moved.
     pub fn appended(&mut self, end_offset: i64, world: &dyn World) -> Option<i64> {
         debug_assert!(end_offset >= self.end_offset, "a leader's log only grows");
@@ -333,7 +326,8 @@ impl Leader {
     /// catches up could find the high watermark ahead of it for ever (KIP-497).
     fn advance(&mut self, world: &dyn World) -> Option<i64> {
         // What fewer have than must is not committed: whoever may lead next need not have it
-        // (KIP-966).
+        // (KIP-966). So whoever waits for it and is told that it is has enough replicas in sync,
+        // and where they are too few the producer's time runs out, as in Kafka.
         if self.isr.len() < self.required() {
             return None;
         }

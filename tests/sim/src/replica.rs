@@ -224,13 +224,9 @@ impl Replica {
         let Role::Leader(leading) = &mut self.role else { return };
         let Some(high_watermark) = moved else { return };
         self.log.set_high_watermark(high_watermark);
-        let enough = leading.leader.enough_in_sync();
         for waiting in leading.acks.reached(high_watermark) {
-            let told = match enough {
-                true => Ok(waiting.first_offset),
-                false => Err(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND),
-            };
-            done.acked.push((waiting, told));
+            let first = waiting.first_offset;
+            done.acked.push((waiting, Ok(first)));
         }
     }
 

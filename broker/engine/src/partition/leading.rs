@@ -266,14 +266,9 @@ impl Partition {
         let log = self.log();
         let stable_before = log.last_stable_offset();
         log.set_high_watermark(high_watermark);
-        let waits = (!leading.acks.is_empty())
-            .then(|| (leading.acks.reached(high_watermark), leading.leader.enough_in_sync()));
+        let reached = (!leading.acks.is_empty()).then(|| leading.acks.reached(high_watermark));
         drop(role);
-        if let Some((reached, enough)) = waits {
-            let code = ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND;
-            let result = if enough { Ok(()) } else { Err(code) };
-            reached.for_each(|waiter| waiter.finish(result));
-        }
+        reached.into_iter().flatten().for_each(|waiter| waiter.finish(Ok(())));
         let stable = log.last_stable_offset() != stable_before;
         let what = if stable { Moved::Stable } else { Moved::HighWatermark };
         match news {

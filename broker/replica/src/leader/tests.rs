@@ -72,13 +72,11 @@ fn too_few_in_sync_stop_writes_and_the_high_watermark() {
     leader.check_append(Acks::Leader).unwrap();
     assert_eq!(leader.appended(12, &at(1001)), None);
     leader.fetched(&fetch(2, 12), &at(1001)).unwrap();
-    assert!(!leader.enough_in_sync());
     let proposal = leader.propose_join(2, 0, &at(1001)).unwrap();
     assert_eq!(proposal.isr, [(1, -1), (2, 22)]);
     assert_eq!((proposal.leader_epoch, proposal.partition_epoch), (5, 8));
     assert_eq!(leader.high_watermark(), 4, "not before it is agreed");
     assert!(leader.check_append(Acks::All).is_err());
-    assert!(leader.enough_in_sync(), "of those that have it");
     assert_eq!(leader.isr_answered(&proposal, committed(9, &[1, 2]), &at(1002)), Some(12));
     leader.check_append(Acks::All).unwrap();
     assert_eq!(leader.propose_join(2, 0, &at(1002)), None, "it is in already");

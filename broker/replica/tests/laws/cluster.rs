@@ -148,15 +148,13 @@ impl Cluster {
     /// Lets acknowledgements go that a moved high watermark allows.
     fn settle(&mut self, at: usize, moved: Option<i64>) {
         let node = &mut self.nodes[at];
-        let (Some(high_watermark), Role::Leader { leader, waits, .. }) = (moved, &mut node.role)
-        else {
+        let (Some(high_watermark), Role::Leader { waits, .. }) = (moved, &mut node.role) else {
             return;
         };
         assert!(high_watermark <= node.log.end());
         node.log.set_high_watermark(high_watermark);
-        let enough = leader.enough_in_sync();
         let reached: Vec<i64> = waits.reached(high_watermark).collect();
-        for offset in reached.into_iter().filter(|_| enough) {
+        for offset in reached {
             let record = self.nodes[at].log.get(offset);
             let has = |n: &&Node| n.lossy || n.log.get(offset) == record;
             let have = self.nodes.iter().filter(has).count();
