@@ -113,11 +113,23 @@ pub enum QuorumError {
     #[error("{0}")]
     Busy(String),
     /// A node that is to become a voter is one, or another one has its id.
-    #[error("node {} has a vote already, with directory {}", .0.id, .0.directory)]
-    DuplicateVoter(NodeKey),
+    #[error("The voter id for {} is already part of the set of voters {}.", replica(*.asked), replicas(voters))]
+    DuplicateVoter {
+        /// Who was to become one.
+        asked: NodeKey,
+        /// Those there are.
+        voters: Vec<NodeKey>,
+    },
     /// A node whose vote is to be changed or taken has none.
-    #[error("node {} with directory {} has no vote", .0.id, .0.directory)]
-    VoterNotFound(NodeKey),
+    #[error("Cannot {what} voter {} from the set of voters {}", replica(*.asked), replicas(voters))]
+    VoterNotFound {
+        /// What was to be done to it.
+        what: &'static str,
+        /// Whose vote it was about.
+        asked: NodeKey,
+        /// Those there are.
+        voters: Vec<NodeKey>,
+    },
     /// Another member was asked, and refused.
     #[error("{text}")]
     Told {
@@ -139,6 +151,16 @@ fn rescue(dir: &Path) -> String {
         "Nothing was cut off. Where most of the other controllers are up, have this one catch up from them: mv -T {dir} {aside} \
          && mkdir {dir} && cp {aside}/quorum-state {dir}/ ; where this is the only one, restore {dir} from a backup"
     )
+}
+
+/// A voter as Kafka's tools know it.
+fn replica(key: NodeKey) -> String {
+    format!("ReplicaKey(id={}, directoryId={})", key.id, key.directory)
+}
+
+fn replicas(keys: &[NodeKey]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| replica(*key)).collect();
+    format!("[{}]", keys.join(", "))
 }
 
 fn leader_text(leader: Option<NodeKey>) -> String {
@@ -166,8 +188,8 @@ impl QuorumError {
             | Self::Log(_) => ErrorCode::KAFKA_STORAGE_ERROR,
             Self::NoVoters(_) | Self::Membership(_) => ErrorCode::INVALID_REQUEST,
             Self::Busy(_) => ErrorCode::REQUEST_TIMED_OUT,
-            Self::DuplicateVoter(_) => ErrorCode::DUPLICATE_VOTER,
-            Self::VoterNotFound(_) => ErrorCode::VOTER_NOT_FOUND,
+            Self::DuplicateVoter { .. } => ErrorCode::DUPLICATE_VOTER,
+            Self::VoterNotFound { .. } => ErrorCode::VOTER_NOT_FOUND,
             Self::Told { code, .. } => *code,
             Self::Contradiction(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         }

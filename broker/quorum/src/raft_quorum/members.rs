@@ -124,8 +124,9 @@ impl Changer {
     async fn add(&self, voter: Voter) -> Result<(), QuorumError> {
         let Voter { key, member } = voter;
         let now = self.membership();
-        if let Some(voter) = now.voter_ids().find(|voter| voter.id == key.id) {
-            return Err(QuorumError::DuplicateVoter(voter));
+        if now.voter_ids().any(|voter| voter.id == key.id) {
+            let voters = now.voter_ids().collect();
+            return Err(QuorumError::DuplicateVoter { asked: key, voters });
         }
         let added = self.set_node(key, member).await?;
         self.caught_up(key, added).await?;
@@ -255,8 +256,9 @@ impl Changer {
 
     async fn update(&self, voter: Voter) -> Result<(), QuorumError> {
         let Voter { key, member } = voter;
-        if !self.membership().voter_ids().any(|voter| voter == key) {
-            return Err(QuorumError::VoterNotFound(key));
+        let voters: Vec<_> = self.membership().voter_ids().collect();
+        if !voters.contains(&key) {
+            return Err(QuorumError::VoterNotFound { what: "update", asked: key, voters });
         }
         self.set_node(key, member).await.map(|_| ())
     }
@@ -264,7 +266,7 @@ impl Changer {
     fn check_removable(&self, key: NodeKey) -> Result<(), QuorumError> {
         let voters: Vec<_> = self.membership().voter_ids().collect();
         if !voters.contains(&key) {
-            return Err(QuorumError::VoterNotFound(key));
+            return Err(QuorumError::VoterNotFound { what: "remove", asked: key, voters });
         }
         if voters.len() == 1 {
             let why = "the last voter cannot be removed: add another one first";

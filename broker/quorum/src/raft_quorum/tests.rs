@@ -438,7 +438,7 @@ async fn voters_come_and_go_and_leadership_is_handed_over() {
     let add = VoterChange::Add(voter(4));
     cluster.nodes[&leader].change_voters(add.clone()).await.unwrap();
     let again = cluster.nodes[&leader].change_voters(add).await;
-    assert!(matches!(again, Err(QuorumError::DuplicateVoter(_))), "{again:?}");
+    assert!(matches!(again, Err(QuorumError::DuplicateVoter { .. })), "{again:?}");
     let last = cluster.write(0).await;
     cluster.agree(last.offset).await;
     cluster.until(4, "four voters", |node| voters(node).len() == 4).await;
