@@ -51,6 +51,14 @@ def set_topic_config(port, topic, key, value):
     assert code == 0, f"IncrementalAlterConfigs: error {code}"
 
 
+def update_voter(port, cluster, epoch, voter, directory, listeners, versions):
+    """UpdateRaftVoter, to a controller: the error code. A listener is its name, host and port, `directory` 16 bytes."""
+    compact = lambda text: b"\0" if text is None else bytes([len(text) + 1]) + text.encode()
+    places = b"".join(compact(name) + compact(host) + i32(port)[2:] + b"\0" for name, host, port in listeners)
+    body = compact(cluster) + i32(epoch) + i32(voter) + directory + bytes([len(listeners) + 1]) + places + i16(versions[0]) + i16(versions[1]) + b"\0\0"
+    return struct.unpack_from(">h", ask(port, 82, 0, body, flexible=True), 4)[0]
+
+
 class Reader:
     """Reads a response from its beginning to its end."""
 
