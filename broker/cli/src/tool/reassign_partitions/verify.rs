@@ -33,9 +33,10 @@ pub(super) async fn verify(
         let (moving, now) = (under_way.get(partition), now.get(partition));
         say(out, state::told_of_partition(partition, target, moving, now));
     }
-    say(out, "");
     let mut dirs_move = false;
-    if !wanted.directories.is_empty() {
+    if wanted.directories.is_empty() {
+        say(out, "");
+    } else {
         let replicas: BTreeSet<Replica> = wanted.directories.keys().cloned().collect();
         for (replica, place) in directories(client, &replicas).await? {
             let Some(target) = wanted.directories.get(&replica) else { continue };
@@ -43,7 +44,6 @@ pub(super) async fn verify(
             say(out, text);
             dirs_move |= moves;
         }
-        say(out, "");
     }
     if under_way.is_empty() && !dirs_move && !options.preserve_throttles {
         clear_throttles(client, &wanted, out).await?;
