@@ -16,11 +16,11 @@ class Cluster:
 
     `each` has further settings of single nodes, `network` the hosts they live on, see network.py, `within` and `env` words in
     front of a node's command and its environment, by node. With `standalone` node 1 begins as the only controller of a
-    quorum whose voters change; the others begin without a vote.
+    quorum whose voters change; the others begin without a vote. `dirs` names the log directories that each node has in its folder.
     Use as `with Cluster(3) as c:`; c.bootstrap is where its brokers answer, c[i] is node i.
     """
 
-    def __init__(self, n=3, config=None, roles=None, each=None, network=None, within=None, env=None, standalone=False):
+    def __init__(self, n=3, config=None, roles=None, each=None, network=None, within=None, env=None, standalone=False, dirs=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ottla-cluster-"))
         # A node that is cut off from the controller keeps the tool waiting, and another one is asked next time.
         self.hasty = self.folder / "hasty.properties"
@@ -47,6 +47,7 @@ class Cluster:
                 "offsets.topic.replication.factor": str(copies), "default.replication.factor": str(copies),
                 "transaction.state.log.replication.factor": str(copies), "transaction.state.log.min.isr": str(min(2, copies)),
                 "share.coordinator.state.topic.replication.factor": str(copies), "share.coordinator.state.topic.min.isr": str(min(2, copies)),
+                **({"log.dirs": ",".join(str(self.folder / str(i) / name) for name in dirs)} if dirs else {}),
                 **(config or {}), **(each or {}).get(i, {}),
             }, folder=self.folder / str(i), port=port if "broker" in role else port + 1, cluster_id=cluster_id, host=host(i),
                 within=within.get(i, ()), env=(env or {}).get(i),
