@@ -14,7 +14,7 @@ use ottla_controller::{
 };
 use ottla_machine::{Machine, Mono, Ticket};
 use ottla_metadata::MetadataVersion;
-use ottla_quorum::{Leadership, Proposal, Quorum, Role};
+use ottla_quorum::{Leadership, Proposal, Quorum, Role, simulated};
 use ottla_wire::ErrorCode;
 use ottla_wire::schema::metadata::MetadataRecord;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -103,7 +103,7 @@ impl ControllerHandle {
         let (underway, outgoing) = mpsc::channel(MOST_UNDERWAY);
         let (report, settled) = watch::channel(Settled::default());
         let (gone, gone_reader) = watch::channel(0);
-        tokio::spawn(answer_in_order(outgoing, Arc::new(report), gone_reader));
+        simulated::spawn(answer_in_order(outgoing, Arc::new(report), gone_reader));
         let leadership = start.quorum.leadership();
         let runner = Runner {
             start,
@@ -117,7 +117,7 @@ impl ControllerHandle {
             active: None,
             next_ticket: 0,
         };
-        tokio::spawn(runner.run(incoming));
+        simulated::spawn(runner.run(incoming));
         Self { requests }
     }
 
@@ -232,7 +232,8 @@ impl Runner {
         }
         let image = self.start.quorum.updates().image();
         let state = State::from_image(image, self.start.quorum.end_offset());
-        let waits = Waits::new(self.start.settings.borrow().clone(), rand::random());
+        let seed = [(); 4].map(|()| simulated::chance());
+        let waits = Waits::new(self.start.settings.borrow().clone(), seed);
         self.term += 1;
         self.led = now.epoch;
         self.active = Some(Active { epoch: now.epoch, state, waits, wake_at: None });
@@ -240,7 +241,7 @@ impl Runner {
         let bootstrap = self.start.bootstrap.clone();
         let (reply, activated) = oneshot::channel();
         self.decide(Command::Activate { bootstrap }, Some(reply)).await;
-        tokio::spawn(async move {
+        simulated::spawn(async move {
             if let Ok(Ok(Reply::Failed(error))) = activated.await {
                 error!(?error, "the controller cannot be activated");
             }
@@ -357,7 +358,7 @@ async fn answer_in_order(
             settle(&settled, term, over);
         } else {
             let settled = Arc::clone(&settled);
-            tokio::spawn(async move {
+            simulated::spawn(async move {
                 outcome.await;
                 settle(&settled, term, true);
             });

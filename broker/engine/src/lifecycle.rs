@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ottla_controller::{Command, Reply};
 use ottla_metadata::Image;
+use ottla_quorum::simulated;
 use ottla_wire::api::broker_heartbeat::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 use ottla_wire::api::broker_registration::BrokerRegistrationRequest;
 use ottla_wire::{ErrorCode, Uuid};
@@ -88,7 +89,7 @@ impl Lifecycle {
             refused: OnceLock::new(),
         });
         let life = Life { this: Arc::clone(&this), controller, registration, pace, applied, dirs };
-        tokio::spawn(life.run());
+        simulated::spawn(life.run());
         this
     }
 

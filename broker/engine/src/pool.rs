@@ -1,4 +1,6 @@
 //! Threads for what may wait for a disk: cold reads, flushes, deletions, cleaning, loading, ticks.
+//!
+//! In a simulation there are none: each job is a task, which waits as long as a disk may take.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use ottla_quorum::simulated;
 use parking_lot::{Condvar, Mutex};
 use tracing::error;
 
@@ -53,6 +56,9 @@ impl Pool {
     pub fn start(name: &str, threads: usize) -> io::Result<Self> {
         let inner = Arc::new(Inner { queue: Mutex::default(), filled: Condvar::new() });
         let mut this = Self { inner, threads: Vec::new() };
+        if simulated::is_on() {
+            return Ok(this);
+        }
         for index in 0..threads.max(1) {
             let inner = Arc::clone(&this.inner);
             let builder = std::thread::Builder::new().name(format!("{name}-{index}"));
@@ -74,6 +80,10 @@ impl Pool {
 
     /// Queues a job that gives way to others between its turns.
     pub fn spawn_turns(&self, job: impl FnMut() -> Turn + Send + 'static) {
+        if self.threads.is_empty() {
+            simulated::spawn(simulate(job));
+            return;
+        }
         self.inner.queue.lock().jobs.push_back(Box::new(job));
         self.inner.filled.notify_one();
     }
@@ -97,6 +107,14 @@ impl Drop for Pool {
         for thread in self.threads.drain(..).filter(|t| t.thread().id() != here) {
             let _ = thread.join();
         }
+    }
+}
+
+/// A job without a thread, in turns.
+async fn simulate(mut job: impl FnMut() -> Turn + Send) {
+    simulated::disk().await;
+    while job() == Turn::More {
+        simulated::disk().await;
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ottla_config::{BrokerConfig, keys};
+use ottla_quorum::simulated;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -198,7 +199,7 @@ impl Shared {
         inbox.push(change);
         state.fetchers.insert(lane, Arc::clone(&inbox));
         let fetcher = Fetcher::new(Arc::clone(self), lane, inbox);
-        self.start.runtime.spawn(fetcher.run());
+        simulated::spawn_on(&self.start.runtime, fetcher.run());
     }
 
     /// Ends a fetcher that has no partitions, unless it is given some just now.

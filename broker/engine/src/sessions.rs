@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ottla_machine::Mono;
+use ottla_quorum::simulated;
 use ottla_replica::session::{CacheSettings, FetchSession, Owner, SessionCache};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -66,7 +67,7 @@ impl FetchSessions {
     /// Keeps a new session if there is a place for it. Returns its id.
     pub fn create(&self, owner: Owner, session: FetchSession, now: Mono) -> Option<i32> {
         let size = session.len();
-        let random = || rand::random::<i32>();
+        let random = || (simulated::chance() >> 32) as i32;
         self.cache.lock().create(owner, size, now, random, || Arc::new(Session::new(session)))
     }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_machine::{Machine, Mono, Ticket};
+use ottla_quorum::simulated;
 use ottla_wire::ErrorCode;
 use ottla_wire::record::{BatchHeader, Compression, Record};
 use parking_lot::{Mutex, MutexGuard};
@@ -343,7 +344,7 @@ impl<M: Coordinator> Shard<M> {
         // A shard that nobody holds any more has nobody who waits.
         let Some(shard) = self.me.upgrade() else { return };
         let patience = M::patience(&self.shell);
-        self.runtime.spawn(async move {
+        simulated::spawn_on(&self.runtime, async move {
             tokio::pin!(wait);
             let committed = match tokio::time::timeout(patience, &mut wait).await {
                 Ok(committed) => committed,

@@ -1,7 +1,8 @@
 //! Deadlines of everything that waits: parked fetches, acknowledgements, ticks of machines.
 //!
 //! One thread sleeps until the first deadline, or one that was the first and was dropped. Setting a
-//! later one, which is nearly always so, wakes nobody; dropping one costs a removal from a tree.
+//! later one, which is nearly always so, wakes nobody; dropping one costs a removal from a tree. In a
+//! simulation a task does as the thread would.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +11,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use ottla_machine::Mono;
+use ottla_quorum::simulated;
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
 
 use crate::env::Clock;
 
@@ -25,9 +28,35 @@ struct State {
     stopped: bool,
 }
 
+impl State {
+    /// Takes those that are due.
+    fn take_due(&mut self, now: Mono) -> BTreeMap<Key, Waker> {
+        let later = self.waits.split_off(&(Mono(now.0 + 1), 0));
+        std::mem::replace(&mut self.waits, later)
+    }
+
+    /// One turn without a thread: those that are due, and else until when to sleep. None when it is over.
+    fn turn(&mut self, now: Mono) -> Option<(BTreeMap<Key, Waker>, Option<Mono>)> {
+        if self.stopped {
+            return None;
+        }
+        let due = self.take_due(now);
+        let first = self.first();
+        self.asleep_until = due.is_empty().then(|| first.unwrap_or(Mono(u64::MAX)));
+        Some((due, first))
+    }
+
+    /// The first of the others.
+    fn first(&self) -> Option<Mono> {
+        self.waits.first_key_value().map(|(key, _)| key.0)
+    }
+}
+
 struct Inner {
     state: Mutex<State>,
     changed: Condvar,
+    /// In the place of `changed`, where a task is in the place of the thread.
+    simulated: Option<Arc<Notify>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -51,9 +80,15 @@ impl Timers {
     /// When the system gives no thread.
     pub fn start(clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (state, changed) = (Mutex::new(State::default()), Condvar::new());
-        let inner = Arc::new(Inner { state, changed, clock });
+        let simulated = simulated::is_on().then(Arc::<Notify>::default);
+        let inner = Arc::new(Inner { state, changed, simulated, clock });
         let weak = Arc::downgrade(&inner);
-        std::thread::Builder::new().name("timers".into()).spawn(move || run(&weak))?;
+        match inner.simulated.clone() {
+            Some(changed) => drop(simulated::spawn(simulate(weak, changed))),
+            None => {
+                std::thread::Builder::new().name("timers".into()).spawn(move || run(&weak))?;
+            }
+        }
         let stop = Arc::new(Stop(Arc::clone(&inner)));
         Ok(Self { inner, _thread: stop })
     }
@@ -72,7 +107,7 @@ impl Timers {
         state.waits.insert(key, waker);
         drop(state);
         if sooner {
-            self.inner.changed.notify_one();
+            self.inner.wake();
         }
         Deadline { inner: Arc::clone(&self.inner), key }
     }
@@ -126,7 +161,44 @@ struct Stop(Arc<Inner>);
 impl Drop for Stop {
     fn drop(&mut self) {
         self.0.state.lock().stopped = true;
-        self.0.changed.notify_one();
+        self.0.wake();
+    }
+}
+
+impl Inner {
+    /// Has whoever sleeps look again.
+    fn wake(&self) {
+        match &self.simulated {
+            Some(changed) => changed.notify_one(),
+            None => {
+                self.changed.notify_one();
+            }
+        }
+    }
+}
+
+/// Does as the thread does, in a simulation.
+async fn simulate(inner: Weak<Inner>, changed: Arc<Notify>) {
+    while let Some(inner) = inner.upgrade() {
+        let now = inner.clock.mono();
+        let turn = inner.state.lock().turn(now);
+        let Some((due, first)) = turn else { return };
+        // What wakes may hold the last of it.
+        drop(inner);
+        if !due.is_empty() {
+            due.into_values().for_each(Waker::wake);
+            continue;
+        }
+        match first {
+            Some(first) => {
+                let wait = Duration::from_millis(first.since(now));
+                tokio::select! {
+                    () = changed.notified() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+            None => changed.notified().await,
+        }
     }
 }
 
@@ -137,10 +209,9 @@ fn run(inner: &Weak<Inner>) {
         if state.stopped {
             return;
         }
-        let later = state.waits.split_off(&(Mono(now.0 + 1), 0));
-        let due = std::mem::replace(&mut state.waits, later);
+        let due = state.take_due(now);
         if due.is_empty() {
-            match state.waits.first_key_value().map(|(key, _)| key.0) {
+            match state.first() {
                 Some(first) => {
                     state.asleep_until = Some(first);
                     let wait = Duration::from_millis(first.since(now));

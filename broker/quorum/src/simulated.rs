@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use openraft::{AsyncRuntime, OptionalSend};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// The longest that a piece of work waits for a simulated disk, most of the time.
@@ -94,17 +95,19 @@ pub fn end(life: Life) {
 }
 
 /// Whether this thread simulates.
-pub(crate) fn is_on() -> bool {
+#[must_use]
+pub fn is_on() -> bool {
     WORLD.with_borrow(Option::is_some)
 }
 
 /// Any number: of the simulation, or else the system's.
-pub(crate) fn chance() -> u64 {
+#[must_use]
+pub fn chance() -> u64 {
     world(World::draw).unwrap_or_else(rand::random)
 }
 
 /// Begins a task of whoever's task runs now.
-pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -113,6 +116,15 @@ where
         None => tokio::spawn(future),
         Some(life) => tokio::spawn(Lived { life, future: Box::pin(future) }),
     }
+}
+
+/// Begins a task on a runtime, which in a simulation is the only one there is.
+pub fn spawn_on<F>(runtime: &Handle, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    if is_on() { spawn(future) } else { runtime.spawn(future) }
 }
 
 /// Does what waits for a disk where it holds up nothing else. It is done even if nobody waits for it any more.
@@ -129,7 +141,7 @@ pub(crate) fn blocking<T: Send + 'static>(
 }
 
 /// Waits as long as a simulated disk takes.
-pub(crate) async fn disk() {
+pub async fn disk() {
     let ms = world(|world| match world.draw() % 64 {
         0 => world.draw() % SLOWEST_MS,
         _ => world.draw() % SLOW_MS,
