@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ottla_sim::whole::plan::Scope;
 use ottla_sim::{Outcome, Print, Trace, run, violated, whole};
 
-const USAGE: &str = "usage: ottla-sim [--whole] [--seed N [--trace]] [--seeds FROM..TO] [--seconds N [--from N]] [--threads N] [--first]";
+const USAGE: &str = "usage: ottla-sim [--whole | --nodes] [--seed N [--trace]] [--seeds FROM..TO] [--seconds N [--from N]] [--threads N] [--first]";
 
 /// Lines shown of a run that failed.
 const SHOWN: usize = 60;
@@ -20,13 +21,16 @@ enum Level {
     Machines,
     /// The quorum itself.
     Whole,
+    /// Whole nodes, with the quorum inside.
+    Nodes,
 }
 
 impl Level {
     fn run(self, seed: u64, trace: Trace) -> Outcome {
         match self {
             Self::Machines => run(seed, trace),
-            Self::Whole => whole::run(seed, trace),
+            Self::Whole => whole::run(Scope::Quorum, seed, trace),
+            Self::Nodes => whole::run(Scope::Nodes, seed, trace),
         }
     }
 
@@ -34,13 +38,16 @@ impl Level {
         match self {
             Self::Machines => "",
             Self::Whole => "--whole ",
+            Self::Nodes => "--nodes ",
         }
     }
 
     fn command(self) -> &'static str {
         match self {
             Self::Machines => "cargo run --profile sim -p ottla-sim",
-            Self::Whole => "RUSTFLAGS='--cfg tokio_unstable' cargo run --profile sim -p ottla-sim",
+            Self::Whole | Self::Nodes => {
+                "RUSTFLAGS='--cfg tokio_unstable' cargo run --profile sim -p ottla-sim"
+            }
         }
     }
 }
@@ -91,6 +98,7 @@ fn plan() -> Result<Plan, String> {
             "--trace" => plan.print = Print::Yes,
             "--first" => plan.first = true,
             "--whole" => plan.level = Level::Whole,
+            "--nodes" => plan.level = Level::Nodes,
             _ => return Err(USAGE.to_owned()),
         }
     }

@@ -8,7 +8,7 @@ use ottla_wire::ErrorCode;
 use ottla_wire::api::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use ottla_wire::api::offset_fetch::OffsetFetchRequestGroup;
+use ottla_wire::api::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponseGroup};
 
 use crate::clients::Leaders;
 use crate::hub::{Hub, Timer};
@@ -21,6 +21,42 @@ const PATIENCE_MS: u64 = 500;
 /// The offset that is committed for a partition.
 fn offset(partition: i32) -> i64 {
     1_000 + 7 * i64::from(partition)
+}
+
+/// A commit of one who is alone in its group.
+#[must_use]
+pub fn commit(group: &str, partition_index: i32) -> Request {
+    let partition = OffsetCommitRequestPartition {
+        partition_index,
+        committed_offset: offset(partition_index),
+        ..Default::default()
+    };
+    let topic = OffsetCommitRequestTopic {
+        name: TOPIC.to_owned(),
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    Request::OffsetCommit(OffsetCommitRequest {
+        group_id: group.to_owned(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    })
+}
+
+/// A question for all that a group committed.
+#[must_use]
+pub fn all_of(group: &str) -> Request {
+    let group_id = group.to_owned();
+    let group = OffsetFetchRequestGroup { group_id, topics: None, ..Default::default() };
+    Request::OffsetFetch { group, stability: Stability::Any }
+}
+
+/// The offsets that a coordinator told, by partition.
+#[must_use]
+pub fn offsets(answer: &OffsetFetchResponseGroup) -> BTreeMap<i32, i64> {
+    let all = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    all.map(|partition| (partition.partition_index, partition.committed_offset)).collect()
 }
 
 /// What a coordinator told, and what it had to know.
@@ -88,35 +124,13 @@ impl Member {
         let (request, asked) = if self.writing && hub.rng.chance(600) {
             let partition = self.sent;
             self.sent += 1;
-            (self.commit(partition), Asked::Commit(partition))
+            (commit(&self.group, partition), Asked::Commit(partition))
         } else {
-            let group_id = self.group.clone();
-            let group = OffsetFetchRequestGroup { group_id, topics: None, ..Default::default() };
-            let request = Request::OffsetFetch { group, stability: Stability::Any };
-            (request, Asked::Offsets(self.known.clone()))
+            (all_of(&self.group), Asked::Offsets(self.known.clone()))
         };
         let id = hub.id();
         self.asked = Some((id, hub.now, asked));
         hub.send(self.me, Party::Broker(leader), Message::Group(id, Box::new(request)));
-    }
-
-    fn commit(&self, partition_index: i32) -> Request {
-        let partition = OffsetCommitRequestPartition {
-            partition_index,
-            committed_offset: offset(partition_index),
-            ..Default::default()
-        };
-        let topic = OffsetCommitRequestTopic {
-            name: TOPIC.to_owned(),
-            partitions: vec![partition],
-            ..Default::default()
-        };
-        Request::OffsetCommit(OffsetCommitRequest {
-            group_id: self.group.clone(),
-            generation_id_or_member_epoch: -1,
-            topics: vec![topic],
-            ..Default::default()
-        })
     }
 
     /// A message arrives.
@@ -141,9 +155,7 @@ impl Member {
                         None
                     }
                     (Asked::Offsets(known), Reply::OffsetFetch(answer)) => {
-                        let all = answer.topics.iter().flat_map(|t| &t.partitions);
-                        let offsets: BTreeMap<i32, i64> =
-                            all.map(|p| (p.partition_index, p.committed_offset)).collect();
+                        let offsets = offsets(&answer);
                         offsets.keys().for_each(|partition| self.learn(*partition, epoch));
                         let all_known = known.values().all(|of| *of <= epoch);
                         self.is_done = !self.writing && all_known;

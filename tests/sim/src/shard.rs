@@ -15,7 +15,7 @@ use ottla_wire::record::{BatchBuilder, Batches, CrcCheck};
 use crate::message::{Id, Party};
 
 /// The version of the requests: offsets are told by the names of topics.
-const VERSION: i16 = 9;
+pub(crate) const VERSION: i16 = 9;
 
 /// Who asked, and what it is told.
 pub type Due = ((Party, Id), Reply);

@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 
+use ottla_machine::{Mono, Time};
 use ottla_quorum::Clock;
 use tokio::time::Instant;
 
 /// Most nodes, and one more than the largest id.
-pub const MOST: usize = 10;
+pub const MOST: usize = 16;
 
 /// The year 2027.
 const EPOCH_MS: i64 = 1_800_000_000_000;
@@ -44,7 +45,18 @@ fn tell<const ID: usize>() -> i64 {
 pub fn of(id: i32) -> Clock {
     const CLOCKS: [Clock; MOST] = [
         tell::<0>, tell::<1>, tell::<2>, tell::<3>, tell::<4>, tell::<5>, tell::<6>, tell::<7>,
-        tell::<8>, tell::<9>,
+        tell::<8>, tell::<9>, tell::<10>, tell::<11>, tell::<12>, tell::<13>, tell::<14>,
+        tell::<15>,
     ];
     usize::try_from(id).ok().and_then(|id| CLOCKS.get(id)).copied().unwrap_or(tell::<0>)
+}
+
+/// Both clocks of a node: the one that jumps, and one that only ever goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks(pub i32);
+
+impl ottla_engine::Clock for Clocks {
+    fn now(&self) -> Time {
+        Time { mono: Mono(now()), wall_ms: of(self.0)() }
+    }
 }

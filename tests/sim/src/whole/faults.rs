@@ -1,18 +1,25 @@
 //! What nodes, disks, wires and clocks suffer.
 //!
 //! Any of it may come at any time, but for one thing: a controller's disk is emptied only while all others have theirs, as
-//! the quorum promises no more than to bear the loss of one disk at a time.
+//! the quorum promises no more than to bear the loss of one disk at a time. With whole nodes, one that began late counts as such a
+//! loss until it has caught up, and voters do not change before.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use ottla_log::disk::Disk;
 use ottla_quorum::Quorum;
+use ottla_quorum::directories::METADATA_PARTITION;
 use ottla_quorum::simulated;
 
 use super::clock;
-use super::host::Part;
-use super::plan::{Keys, Kind};
+use super::host::{DATA, Host, Part};
+use super::plan::{Keys, Kind, Scope};
 use super::wires::Weather;
 use super::world::{Cut, Emptied, End, World};
+
+/// No node's id.
+const NOBODY: i32 = 0;
 
 /// The fewest voters.
 const FEWEST: usize = 3;
@@ -148,8 +155,9 @@ impl World {
         if let Some((life, part)) = self.wires.part(id) {
             self.wires.say(format_args!("{id} is to write a snapshot"));
             let part: Arc<dyn Quorum> = match part {
-                Part::Member(quorum) => quorum,
+                Part::Member(quorum, _) => quorum,
                 Part::Observer(quorum) => quorum,
+                Part::Broker(broker) => broker.quorum.clone(),
             };
             let asks = async move { part.snapshot().await.map(|_| ()) };
             tokio::spawn(simulated::of(life, asks));
@@ -159,7 +167,13 @@ impl World {
     /// A node comes back with an empty disk.
     fn empty(&mut self, id: i32) {
         let Some(kind) = self.hosts.get(&id).map(|host| host.kind) else { return };
-        if kind == Kind::Member && (self.emptied.is_some() || !self.has_begun()) {
+        // A broker's records are on as many disks as its topics ask for, and no more.
+        let may = match kind {
+            Kind::Member => self.emptied.is_none() && self.has_begun() && self.are_sound(id),
+            Kind::Observer => true,
+            Kind::Broker => return self.stop(id),
+        };
+        if !may {
             return;
         }
         let (rest_ms, seed) = (self.rest(), self.rng.draw());
@@ -177,9 +191,38 @@ impl World {
         }
     }
 
+    /// Whether all who are to vote, but for one, have what is committed, and may.
+    fn are_sound(&self, but: i32) -> bool {
+        let path = Path::new(DATA).join(METADATA_PARTITION).join("catching-up");
+        let is_sound = |host: &Host| {
+            let part = self.wires.part(host.id);
+            let has = part.is_some_and(|(_, part)| !part.quorum().updates().image().is_empty());
+            has && matches!(host.disk.exists(&path), Ok(false))
+        };
+        let voters = self.hosts.values().filter(|host| self.wanted.contains(&host.key()));
+        self.plan.scope == Scope::Quorum || voters.filter(|host| host.id != but).all(is_sound)
+    }
+
+    /// A broker is stopped in order.
+    fn stop(&mut self, id: i32) {
+        let Some((life, Part::Broker(broker))) = self.wires.part(id) else { return };
+        let Some(host) = self.hosts.get_mut(&id).filter(|host| host.leaving != Some(life)) else {
+            return;
+        };
+        host.leaving = Some(life);
+        let wires = self.wires.clone();
+        wires.say(format_args!("{id} is to stop"));
+        tokio::spawn(simulated::of(life, async move {
+            match broker.stop().await {
+                Ok(()) => wires.leave(id, life),
+                Err(why) => wires.fail(id, life, format!("it does not stop: {why}")),
+            }
+        }));
+    }
+
     /// Another controller is to vote, or one no more.
     fn revote(&mut self) {
-        if self.plan.keys == Keys::Nodes {
+        if self.plan.keys == Keys::Nodes || !self.are_sound(NOBODY) {
             return;
         }
         let members = self.hosts.values().filter(|host| host.kind == Kind::Member);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use ottla_engine::ControllerHandle;
 use ottla_log::Log;
 use ottla_log::disk::Disk;
 use ottla_log::disk::sim::SimDisk;
@@ -14,6 +15,7 @@ use ottla_quorum::{
 };
 use ottla_wire::Uuid;
 
+use super::broker::Broker;
 use super::clock;
 use super::plan::{Disks, Keys, Kind, Plan};
 use crate::CLUSTER;
@@ -21,37 +23,45 @@ use crate::CLUSTER;
 /// Where the metadata log is.
 pub const DATA: &str = "/data";
 
+/// Where a broker's logs are.
+pub const LOGS: &str = "/logs";
+
 /// What a living node runs.
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// A controller's.
-    Member(Arc<RaftQuorum>),
-    /// A broker's.
+    /// A controller's; the quorum alone where no more of a node is simulated.
+    Member(Arc<RaftQuorum>, Option<ControllerHandle>),
+    /// That of one who only pulls.
     Observer(Arc<ObserverQuorum>),
+    /// A broker's.
+    Broker(Arc<Broker>),
 }
 
 impl Part {
     /// What the rest of a node sees of it.
     pub fn quorum(&self) -> &dyn Quorum {
         match self {
-            Self::Member(quorum) => &**quorum,
+            Self::Member(quorum, _) => &**quorum,
             Self::Observer(quorum) => &**quorum,
+            Self::Broker(broker) => &*broker.quorum,
         }
     }
 
     /// The metadata log.
     pub fn log(&self) -> &Arc<Log> {
         match self {
-            Self::Member(quorum) => quorum.log(),
+            Self::Member(quorum, _) => quorum.log(),
             Self::Observer(quorum) => quorum.log(),
+            Self::Broker(broker) => broker.quorum.log(),
         }
     }
 
     /// Why it takes part no more, if so.
     pub fn ended(&self) -> Option<String> {
         match self {
-            Self::Member(quorum) => quorum.ended().now_or_never(),
+            Self::Member(quorum, _) => quorum.ended().now_or_never(),
             Self::Observer(quorum) => quorum.ended().now_or_never(),
+            Self::Broker(broker) => broker.quorum.ended().now_or_never(),
         }
     }
 }
@@ -73,19 +83,24 @@ pub struct Host {
     pub start_at: Option<u64>,
     /// Until when it is held up.
     pub held_until: Option<u64>,
+    /// The process that was told to stop.
+    pub leaving: Option<Life>,
     /// Whether its directory was emptied.
     pub was_emptied: bool,
 }
 
 /// An empty disk.
-fn disk(harshness: Disks, seed: u64) -> SimDisk {
+fn disk(harshness: Disks, kind: Kind, seed: u64) -> SimDisk {
     let disk = match harshness {
         Disks::Mild => SimDisk::new(seed),
         Disks::Harsh => SimDisk::harsh(seed),
     };
     // A node finds its directory there, whatever happens.
-    let made = disk.create_dir_all(Path::new(DATA)).and_then(|()| disk.sync_dir(Path::new("/")));
-    assert!(made.is_ok(), "{made:?}");
+    let dirs: &[&str] = if kind == Kind::Broker { &[DATA, LOGS] } else { &[DATA] };
+    for dir in dirs {
+        let made = disk.create_dir_all(Path::new(dir)).and_then(|()| disk.sync_dir(Path::new("/")));
+        assert!(made.is_ok(), "{made:?}");
+    }
     disk
 }
 
@@ -96,17 +111,18 @@ impl Host {
             id,
             kind,
             directory: Uuid::from_u128(1_000 + id as u128),
-            disk: disk(plan.disks, seed),
+            disk: disk(plan.disks, kind, seed),
             life: None,
             start_at: Some(0),
             held_until: None,
+            leaving: None,
             was_emptied: false,
         }
     }
 
     /// The disk is another one, and empty.
     pub fn empty(&mut self, plan: &Plan, seed: u64) {
-        self.disk = disk(plan.disks, seed);
+        self.disk = disk(plan.disks, self.kind, seed);
         self.directory = Uuid::from_u128((u128::from(seed) << 20) | self.id as u128);
         self.was_emptied = true;
     }

@@ -3,6 +3,7 @@
 pub mod committed;
 pub mod images;
 pub mod leaders;
+pub mod records;
 pub mod votes;
 
 use ottla_quorum::simulated::Life;
@@ -14,6 +15,7 @@ use crate::Verdict;
 use committed::CommittedLog;
 use images::Images;
 use leaders::Leaders;
+use records::Records;
 use votes::Votes;
 
 /// What was seen so far, by which what is seen next is judged.
@@ -23,6 +25,8 @@ pub struct Laws {
     images: Images,
     leaders: Leaders,
     votes: Votes,
+    /// Of partitions, where whole brokers are.
+    pub records: Records,
 }
 
 impl Laws {
@@ -30,7 +34,7 @@ impl Laws {
     pub fn inspect(&mut self, host: &Host, life: Life, part: &Part) -> Verdict {
         self.committed.inspect(host.id, life, part.log())?;
         let image = part.quorum().updates().image();
-        self.images.inspect(host.id, &image)?;
+        self.images.inspect(host.id, life, &image)?;
         let now = *part.quorum().leadership().borrow();
         self.leaders.inspect(host, now, image.provenance().offset)
     }
@@ -39,7 +43,7 @@ impl Laws {
     pub fn inspect_disk(&mut self, host: &Host, plan: &Plan) -> Verdict {
         match host.kind {
             Kind::Member => self.votes.inspect(host, plan),
-            Kind::Observer => Ok(()),
+            Kind::Observer | Kind::Broker => Ok(()),
         }
     }
 

@@ -59,6 +59,30 @@ impl Load {
         (name, vec![level.into(), topic.into()])
     }
 
+    /// A name that no topic has.
+    pub fn name(&self) -> String {
+        let mut state = self.state();
+        let name = format!("topic-{}", state.proposed.len());
+        state.proposed.insert(name.clone());
+        name
+    }
+
+    /// A topic of this name may be made.
+    pub fn wants(&self, name: &str) {
+        self.state().proposed.insert(name.to_owned());
+    }
+
+    /// A controller says that a topic is made.
+    pub fn acked_by_controller(&self, name: &str, at: Committed) {
+        let acked = Acked { name: name.to_owned(), at, heard: clock::now() };
+        self.state().acked.push(acked);
+    }
+
+    /// Whether nothing is proposed any more.
+    pub fn is_over(&self) -> bool {
+        self.state().is_over
+    }
+
     /// What was acknowledged from the `from`th on.
     pub fn acked_from(&self, from: usize) -> Vec<Acked> {
         self.state().acked.get(from..).unwrap_or_default().to_vec()

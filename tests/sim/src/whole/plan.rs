@@ -9,8 +9,19 @@ use crate::rng::Rng;
 pub enum Kind {
     /// A controller: a voter, or one that stands by.
     Member,
-    /// A broker, which pulls what is committed.
+    /// A broker, which pulls what is committed, and does no more.
     Observer,
+    /// A whole broker.
+    Broker,
+}
+
+/// How much of a node is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The quorum alone; what is proposed is thought up.
+    Quorum,
+    /// Controllers on the quorum, and whole brokers.
+    Nodes,
 }
 
 /// How members know each other.
@@ -31,9 +42,20 @@ pub enum Disks {
     Harsh,
 }
 
+/// What brokers do with records before they say that they have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushes {
+    /// Nothing, as Kafka's do by default: their power must not fail.
+    Never,
+    /// They are flushed (`flush.messages=1`).
+    Always,
+}
+
 /// The cluster, and how hard its life is.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// How much of a node is simulated.
+    pub scope: Scope,
     /// Who there is.
     pub hosts: BTreeMap<i32, Kind>,
     /// The first voters.
@@ -50,8 +72,10 @@ pub struct Plan {
     pub kept_entries: u64,
     /// `controller.quorum.election.timeout.ms`.
     pub election_timeout_ms: u64,
-    /// How many propose side by side.
+    /// How many propose side by side, or ask controllers.
     pub proposers: u64,
+    /// What brokers do before they say that they have something.
+    pub flushes: Flushes,
     /// The mean time between faults.
     pub fault_gap_ms: u64,
     /// How long faults come.
@@ -60,7 +84,7 @@ pub struct Plan {
 
 impl Plan {
     /// The plan of a seed.
-    pub fn new(rng: &mut Rng) -> Self {
+    pub fn new(scope: Scope, rng: &mut Rng) -> Self {
         let count = if rng.chance(600) { 3 } else { 5 };
         let keys = if rng.chance(600) { Keys::Directories } else { Keys::Nodes };
         let standby = if keys == Keys::Directories { rng.within(0, 2) } else { 0 };
@@ -69,7 +93,8 @@ impl Plan {
         let mut hosts: BTreeMap<_, _> = (1..=last).map(|id| (id, Kind::Member)).collect();
         let pulls = (last + 1)..=(last + observers.cast_signed() as i32);
         hosts.extend(pulls.map(|id| (id, Kind::Observer)));
-        Self {
+        let mut plan = Self {
+            scope,
             hosts,
             voters: (1..=count).collect(),
             keys,
@@ -79,8 +104,32 @@ impl Plan {
             kept_entries: rng.within(2, 200),
             election_timeout_ms: rng.within(200, 1_000),
             proposers: rng.within(1, 4),
+            flushes: Flushes::Never,
             fault_gap_ms: rng.within(150, 1_500),
             faults_ms: rng.within(4_000, 15_000),
+        };
+        if scope == Scope::Nodes {
+            plan.with_brokers(rng);
         }
+        plan
+    }
+
+    /// Most that only pull are whole brokers, and there are some more.
+    fn with_brokers(&mut self, rng: &mut Rng) {
+        let pulling = self.hosts.values_mut().filter(|kind| **kind == Kind::Observer);
+        for kind in pulling.skip(usize::from(rng.chance(200))) {
+            *kind = Kind::Broker;
+        }
+        let last = self.hosts.last_key_value().map_or(0, |(id, _)| *id);
+        let more = rng.within(2, 3) as i32;
+        self.hosts.extend((last + 1..=last + more).map(|id| (id, Kind::Broker)));
+        if rng.chance(500) {
+            self.flushes = Flushes::Always;
+        }
+    }
+
+    /// Those of a kind.
+    pub fn all(&self, kind: Kind) -> Vec<i32> {
+        self.hosts.iter().filter(|(_, its)| **its == kind).map(|(id, _)| *id).collect()
     }
 }

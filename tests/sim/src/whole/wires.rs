@@ -11,8 +11,10 @@ use ottla_quorum::pull::{
 use ottla_quorum::simulated::{self, Life};
 use ottla_quorum::{BoxFuture, Member, NodeKey, RaftQuorum, Role, Transport, TransportError};
 
+use super::carriers::Lines;
 use super::clock;
 use super::host::Part;
+use super::ledger::Ledger;
 use crate::Trace;
 use crate::rng::Rng;
 
@@ -44,6 +46,7 @@ struct State {
     trace: Trace,
     up: BTreeMap<i32, (Life, Part)>,
     failed: BTreeMap<i32, Failed>,
+    left: BTreeMap<i32, Life>,
     cut: BTreeSet<(i32, i32)>,
     weather: Weather,
 }
@@ -54,12 +57,15 @@ pub struct Wires(Mutex<State>);
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lost {
+pub enum Lost {
     /// Nobody listens there.
     Refused,
     /// Nothing comes back.
     Silence,
 }
+
+/// The right to be carried next over a line that keeps the order of what it carries.
+pub type Turn = tokio::sync::OwnedMutexGuard<()>;
 
 /// What happens to something that is carried.
 struct Fate {
@@ -78,6 +84,7 @@ impl Wires {
             trace,
             up: BTreeMap::new(),
             failed: BTreeMap::new(),
+            left: BTreeMap::new(),
             cut: BTreeSet::new(),
             weather: Weather { delay_ms: 2, ..Weather::default() },
         })))
@@ -127,10 +134,30 @@ impl Wires {
                 Ok(part) => wires.up(id, life, part),
                 Err(why) => {
                     wires.say(format_args!("{id} does not start: {why}"));
-                    wires.state().failed.insert(id, Failed { life, why });
+                    wires.fail(id, life, why);
                 }
             }
         }));
+    }
+
+    /// Something in a node failed that must not.
+    pub fn fail(&self, id: i32, life: Life, why: String) {
+        self.state().failed.insert(id, Failed { life, why });
+    }
+
+    /// A node has stopped in order: its process ends.
+    pub fn leave(&self, id: i32, life: Life) {
+        self.state().left.insert(id, life);
+    }
+
+    /// The last process of a node that stopped in order.
+    pub fn left(&self, id: i32) -> Option<Life> {
+        self.state().left.get(&id).copied()
+    }
+
+    /// Those who listen, in the order of their ids.
+    pub fn listening(&self) -> Vec<(i32, Part)> {
+        self.state().up.iter().map(|(id, (_, part))| (*id, part.clone())).collect()
     }
 
     /// Nobody listens at a node any more.
@@ -179,7 +206,7 @@ impl Wires {
     pub fn leader(&self) -> Option<(Life, Arc<RaftQuorum>, i32)> {
         let mut state = self.state();
         let leads = state.up.values().filter_map(|(life, part)| {
-            let Part::Member(quorum) = part else { return None };
+            let Part::Member(quorum, _) = part else { return None };
             let now = *ottla_quorum::Quorum::leadership(&**quorum).borrow();
             (now.role == Role::Leader).then(|| (*life, quorum.clone(), now.epoch))
         });
@@ -218,21 +245,22 @@ impl Wires {
     }
 
     /// Carries something to a node, and brings back what it makes of it. What is under way goes on when nobody waits for
-    /// it any more.
-    async fn carry<T: Send + 'static>(
+    /// it any more. What has a turn comes once, and gives its turn away as it arrives.
+    pub async fn carry<T: Send + 'static>(
         self: &Arc<Self>,
         (from, to): (i32, i32),
         what: String,
         patience: Duration,
+        turn: Option<Turn>,
         job: impl Fn(Part) -> BoxFuture<'static, T> + Send + Sync + 'static,
     ) -> Result<T, Lost> {
         let fate = self.fate(from, to, &what);
         let job = Arc::new(job);
-        if let Some(later) = fate.again {
+        if let Some(later) = fate.again.filter(|_| turn.is_none()) {
             let (wires, job) = (self.clone(), job.clone());
             tokio::spawn(async move {
                 tokio::time::sleep(later).await;
-                drop(wires.arrive(from, to, &*job).await);
+                drop(wires.arrive((from, to), None, &*job).await);
             });
         }
         let wires = self.clone();
@@ -241,7 +269,7 @@ impl Wires {
             if !fate.arrives {
                 return Err(Lost::Silence);
             }
-            let answer = wires.arrive(from, to, &*job).await?;
+            let answer = wires.arrive((from, to), turn, &*job).await?;
             tokio::time::sleep(fate.back).await;
             if wires.is_cut(to, from) || !fate.is_answered {
                 return Err(Lost::Silence);
@@ -258,8 +286,8 @@ impl Wires {
     /// Has a node do something, in the life that it lives now.
     async fn arrive<T: Send + 'static>(
         &self,
-        from: i32,
-        to: i32,
+        (from, to): (i32, i32),
+        turn: Option<Turn>,
         job: &(impl Fn(Part) -> BoxFuture<'static, T> + Send + Sync),
     ) -> Result<T, Lost> {
         if self.is_cut(from, to) {
@@ -267,6 +295,8 @@ impl Wires {
         }
         let (life, part) = self.part(to).ok_or(Lost::Refused)?;
         let done = tokio::spawn(simulated::of(life, job(part)));
+        // Tasks begin in the order in which they are there.
+        drop(turn);
         done.await.map_err(|_| Lost::Refused)
     }
 }
@@ -278,12 +308,16 @@ pub fn sum(bytes: &[u8]) -> u64 {
 }
 
 /// A node's end of the wires.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Plug {
     /// The wires.
     pub wires: Arc<Wires>,
     /// Whose end it is.
     pub id: i32,
+    /// What controllers answer.
+    pub ledger: Arc<Ledger>,
+    /// The lines to other brokers that keep the order of what they carry.
+    pub lines: Lines,
     /// The controllers, of which one is asked where none is named.
     pub controllers: Vec<i32>,
 }
@@ -305,14 +339,16 @@ impl Transport for Plug {
                 let request = request.clone();
                 Box::pin(async move {
                     match part {
-                        Part::Member(quorum) => {
+                        Part::Member(quorum, _) => {
                             quorum.receive(request).await.map_err(|e| e.to_string())
                         }
-                        Part::Observer(_) => Err("a broker is no member".to_owned()),
+                        Part::Observer(_) | Part::Broker(_) => {
+                            Err("a broker is no member".to_owned())
+                        }
                     }
                 })
             };
-            match self.wires.carry((self.id, to), what, patience, job).await {
+            match self.wires.carry((self.id, to), what, patience, None, job).await {
                 Ok(Ok(answer)) => {
                     self.wires.step(sum(&answer));
                     Ok(answer)
@@ -348,13 +384,13 @@ impl Plug {
         let unreachable = |why: &str| PullError::Unreachable(why.to_owned());
         let job = move |part: Part| -> BoxFuture<'static, Result<T, PullError>> {
             match part {
-                Part::Member(quorum) => job(quorum),
-                Part::Observer(_) => {
+                Part::Member(quorum, _) => job(quorum),
+                Part::Observer(_) | Part::Broker(_) => {
                     Box::pin(async { Err(PullError::Failed("a broker gives nothing".into())) })
                 }
             }
         };
-        match self.wires.carry((self.id, to), what, patience, job).await {
+        match self.wires.carry((self.id, to), what, patience, None, job).await {
             Ok(answer) => answer,
             Err(Lost::Refused) => Err(unreachable("nobody is there")),
             Err(Lost::Silence) => Err(unreachable("no answer")),

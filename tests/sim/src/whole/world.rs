@@ -9,11 +9,16 @@ use ottla_quorum::simulated::{self, Life};
 use ottla_quorum::{NodeKey, ObserverQuorum, Quorum, RaftQuorum, Voter, VoterChange};
 use tokio::task::JoinHandle;
 
+use super::broker::{self, Broker};
+use super::carriers::Lines;
 use super::clock;
+use super::controller;
 use super::host::{Host, Part, member};
 use super::laws::Laws;
+use super::ledger::Ledger;
 use super::load::Load;
-use super::plan::{Keys, Kind, Plan};
+use super::plan::{Flushes, Keys, Kind, Plan, Scope};
+use super::service::Service;
 use super::wires::{Plug, Weather, Wires};
 use crate::rng::Rng;
 use crate::{Outcome, Trace, Verdict, Violation, violated};
@@ -71,21 +76,24 @@ pub struct World {
     pub(super) wanted: BTreeSet<NodeKey>,
     pub(super) emptied: Option<Emptied>,
     pub(super) next_fault: u64,
-    laws: Laws,
-    load: Arc<Load>,
+    pub(super) laws: Laws,
+    pub(super) load: Arc<Load>,
+    pub(super) ledger: Arc<Ledger>,
+    /// What there is besides the quorum.
+    pub(super) service: Option<Service>,
     lives: u32,
     change: Option<JoinHandle<()>>,
     next_change: u64,
 }
 
 /// Lives through what the seed tells.
-pub async fn live(seed: u64, trace: Trace) -> Outcome {
+pub async fn live(scope: Scope, seed: u64, trace: Trace) -> Outcome {
     clock::begin();
-    let mut world = World::new(seed, trace);
+    let mut world = World::new(scope, seed, trace);
     let result = world.go().await;
     Outcome {
-        acked: world.load.acked() as u64,
-        committed: world.laws.batches(),
+        acked: world.acked(),
+        committed: world.laws.batches() + world.laws.records.committed(),
         healed_after: result.as_ref().copied().unwrap_or_default(),
         violation: result.err(),
         trace: world.wires.end(),
@@ -93,9 +101,9 @@ pub async fn live(seed: u64, trace: Trace) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, trace: Trace) -> Self {
+    fn new(scope: Scope, seed: u64, trace: Trace) -> Self {
         let mut rng = Rng::new(seed);
-        let plan = Plan::new(&mut rng);
+        let plan = Plan::new(scope, &mut rng);
         let wires = Wires::new(Rng::new(rng.draw()), trace);
         wires.say(format_args!("{plan:?}"));
         let mut hosts = BTreeMap::new();
@@ -103,7 +111,9 @@ impl World {
             hosts.insert(*id, Host::new(*id, *kind, &plan, rng.draw()));
         }
         let wanted = plan.voters.iter().filter_map(|id| hosts.get(id).map(Host::key)).collect();
-        Self {
+        let load: Arc<Load> = Arc::default();
+        let ledger = Ledger::new(wires.clone(), load.clone());
+        let mut world = Self {
             rng,
             plan,
             wires,
@@ -113,23 +123,44 @@ impl World {
             emptied: None,
             next_fault: 0,
             laws: Laws::default(),
-            load: Arc::default(),
+            load,
+            ledger,
+            service: None,
             lives: 0,
             change: None,
             next_change: 0,
+        };
+        if scope == Scope::Nodes {
+            let mut rng = Rng::new(world.rng.draw());
+            world.service = Some(Service::new(&world.plan, &mut rng, &world));
         }
+        world
+    }
+
+    /// How much was acknowledged.
+    fn acked(&self) -> u64 {
+        let records = self
+            .service
+            .as_ref()
+            .map_or(0, |service| service.producers.acked() + service.committers.acked());
+        (self.load.acked() + records) as u64
     }
 
     /// Milliseconds from the last fault until all was well.
     async fn go(&mut self) -> Result<u64, Violation> {
-        for _ in 0..self.plan.proposers {
-            tokio::spawn(self.load.clone().run(self.wires.clone()));
+        match &self.service {
+            Some(service) => service.begin(),
+            None => {
+                for _ in 0..self.plan.proposers {
+                    tokio::spawn(self.load.clone().run(self.wires.clone()));
+                }
+            }
         }
         let mut healing = None;
         loop {
             tokio::time::sleep(Duration::from_millis(1 + self.rng.below(STEP_MS))).await;
             self.mend();
-            self.rise();
+            self.rise()?;
             self.inspect()?;
             self.operate();
             let now = clock::now();
@@ -152,7 +183,7 @@ impl World {
     }
 
     /// Starts who is due.
-    fn rise(&mut self) {
+    fn rise(&mut self) -> Verdict {
         let now = clock::now();
         for host in self.hosts.values_mut() {
             if host.life.is_some() || host.start_at.is_none_or(|at| at > now) {
@@ -165,24 +196,41 @@ impl World {
             let options = host.options(&self.plan);
             let members = self.plan.hosts.iter().filter(|(_, kind)| **kind == Kind::Member);
             let controllers = members.map(|(id, _)| *id).collect();
-            let plug = Plug { wires: self.wires.clone(), id: host.id, controllers };
-            let plug = Arc::new(plug);
+            let (wires, ledger, id) = (self.wires.clone(), self.ledger.clone(), host.id);
+            let plug = Arc::new(Plug { wires, id, ledger, lines: Lines::default(), controllers });
+            let config = controller::settings(id, &self.plan).map_err(|e| violated("start", e))?;
+            let scope = self.plan.scope;
             match host.kind {
                 Kind::Member => self.wires.start((host.id, life), async move {
                     let joined = RaftQuorum::join(options, plug).await;
-                    joined.map(|q| Part::Member(Arc::new(q))).map_err(|e| e.to_string())
+                    let quorum = Arc::new(joined.map_err(|e| e.to_string())?);
+                    let controller = match scope {
+                        Scope::Quorum => None,
+                        Scope::Nodes => Some(controller::start(id, &quorum, &config)?),
+                    };
+                    Ok(Part::Member(quorum, controller))
                 }),
                 Kind::Observer => self.wires.start((host.id, life), async move {
                     let started = ObserverQuorum::start(options, plug).await;
                     started.map(|q| Part::Observer(Arc::new(q))).map_err(|e| e.to_string())
                 }),
+                Kind::Broker => {
+                    let start = broker::Start { options, plug, config, life };
+                    self.wires.start((host.id, life), Broker::start(start));
+                }
             }
         }
+        Ok(())
     }
 
     /// Ends a node's process, to start again after `rest_ms`.
     pub(super) fn end(&mut self, id: i32, how: End, rest_ms: u64) {
         let Some(host) = self.hosts.get_mut(&id) else { return };
+        // What a broker has not flushed it may call its own where nothing but its process ends.
+        let how = match (host.kind, self.plan.flushes) {
+            (Kind::Broker, Flushes::Never) => End::Killed,
+            _ => how,
+        };
         self.wires.say(format_args!("{id} ends: {how:?}, back in {rest_ms} ms"));
         if let Some(life) = host.life.take() {
             simulated::end(life);
@@ -217,6 +265,13 @@ impl World {
                 host.life.into_iter().for_each(simulated::release);
             }
         }
+        let hosts = self.hosts.values().filter(|host| host.life.is_some());
+        let left = hosts.filter(|host| self.wires.left(host.id) == host.life);
+        let left: Vec<i32> = left.map(|host| host.id).collect();
+        for id in left {
+            let rest_ms = self.rng.within(1, 1_000);
+            self.end(id, End::Killed, rest_ms);
+        }
         let dead = self.hosts.values().filter(|host| host.life.is_some() && host.disk.is_dead());
         let dead: Vec<i32> = dead.map(|host| host.id).collect();
         for id in dead {
@@ -247,7 +302,7 @@ impl World {
             self.wires.step(part.log().high_watermark().cast_unsigned());
         }
         self.watch_emptied();
-        Ok(())
+        self.inspect_service()
     }
 
     fn watch_emptied(&mut self) {
@@ -310,6 +365,7 @@ impl World {
     /// All faults stop.
     fn heal(&mut self) {
         self.wires.say("all faults stop");
+        self.probe();
         self.wires.set_weather(Weather { delay_ms: 2, ..Weather::default() });
         let now = clock::now();
         for cut in &mut self.cuts {
@@ -327,7 +383,7 @@ impl World {
 
     /// Whether everybody has everything.
     fn is_well(&mut self, since: u64) -> Result<bool, Violation> {
-        if self.load.last_heard().is_none_or(|heard| heard <= since) {
+        if self.load.last_heard().is_none_or(|heard| heard <= since) || !self.is_reached() {
             return Ok(false);
         }
         self.load.end();
@@ -349,12 +405,16 @@ impl World {
                 return Ok(false);
             }
         }
+        if !self.is_serving()? {
+            return Ok(false);
+        }
         self.laws.hear(&self.load)?;
         self.laws.complete()?;
-        let proposed = self.load.proposed();
+        let (proposed, going) = (self.load.proposed(), self.ledger.going());
         for (id, image) in images {
             let found: BTreeSet<String> = image.topics().map(|t| t.name.to_string()).collect();
-            if let Some(lost) = acked.iter().find(|acked| !found.contains(&acked.name)) {
+            let mut stays = acked.iter().filter(|acked| !going.contains(&acked.name));
+            if let Some(lost) = stays.find(|acked| !found.contains(&acked.name)) {
                 return Err(violated("durable", format!("node {id} lost {lost:?}")));
             }
             if let Some(more) = found.difference(&proposed).next() {
@@ -391,6 +451,7 @@ impl World {
         };
         let wanted: Vec<_> = self.wanted.iter().map(NodeKey::to_string).collect();
         let nodes: String = self.hosts.values().map(of).collect();
-        format!("not within {HEAL_MS} ms; voters wanted {wanted:?}{nodes}")
+        let served = self.served();
+        format!("not within {HEAL_MS} ms; voters wanted {wanted:?}{nodes}{served}")
     }
 }

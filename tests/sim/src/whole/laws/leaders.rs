@@ -37,9 +37,9 @@ impl Leaders {
         let known = match host.kind {
             Kind::Member => *self.leaders.entry(epoch).or_insert(leader),
             // A broker knows the leader by its id.
-            Kind::Observer => self.leaders.get(&epoch).copied().unwrap_or(leader),
+            Kind::Observer | Kind::Broker => self.leaders.get(&epoch).copied().unwrap_or(leader),
         };
-        let same = known.id == leader.id && (host.kind == Kind::Observer || known == leader);
+        let same = known.id == leader.id && (host.kind != Kind::Member || known == leader);
         if !same {
             let what = format!("node {id} is led by {leader} in epoch {epoch}, others by {known}");
             return Err(violated("leaders", what));
