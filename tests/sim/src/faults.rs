@@ -47,6 +47,7 @@ enum Kind {
     Cancel,
     ElectPreferred,
     DeleteRecords,
+    JumpControllerClock,
 }
 
 const KINDS: [(Kind, u64); 19] = [
@@ -70,6 +71,9 @@ const KINDS: [(Kind, u64); 19] = [
     (Kind::ElectPreferred, 4),
     (Kind::DeleteRecords, 4),
 ];
+
+/// Where controllers have clocks that jump.
+const WIDE: (Kind, u64) = (Kind::JumpControllerClock, 6);
 
 /// How often something happens, by run: between these many milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -152,9 +156,10 @@ impl World {
     pub fn suffer(&mut self) -> Verdict {
         let ms = self.hub.rng.within(self.pace.from, self.pace.to);
         self.hub.after(ms, Event::Fault);
-        let total: u64 = KINDS.iter().map(|(_, weight)| weight).sum();
+        let kinds = || KINDS.iter().chain(self.wide.then_some(&WIDE));
+        let total: u64 = kinds().map(|(_, weight)| weight).sum();
         let mut at = self.hub.rng.below(total);
-        let kind = KINDS.iter().find(|(_, weight)| {
+        let kind = kinds().find(|(_, weight)| {
             let here = at < *weight;
             at = at.saturating_sub(*weight);
             here
@@ -192,6 +197,10 @@ impl World {
             }
             Kind::DeleteRecords => {
                 self.delete_records(partition);
+                Ok(())
+            }
+            Kind::JumpControllerClock => {
+                self.quorum.jump_clock(&mut self.hub);
                 Ok(())
             }
         }

@@ -22,6 +22,8 @@ pub enum Party {
     Consumer(usize),
     /// One who commits offsets.
     Member(usize),
+    /// A member of the group whose members share partitions out.
+    Joiner(usize),
     /// Whoever runs the cluster.
     Admin,
 }

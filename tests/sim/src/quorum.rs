@@ -31,6 +31,15 @@ struct Parked {
     reply: Reply,
 }
 
+/// Which time controllers tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// The true one.
+    True,
+    /// Each one's clock that never goes back began at another time, and its wall clock jumps.
+    Differ,
+}
+
 /// The metadata log, and who decides what is written to it.
 pub struct Quorum {
     log: Vec<Rc<MetadataRecord>>,
@@ -44,6 +53,11 @@ pub struct Quorum {
     power: Option<(State, Waits)>,
     parked: Vec<Parked>,
     tick_at: u64,
+    clocks: Clocks,
+    /// By how many milliseconds the wall clock of the controller in power is ahead.
+    wall_offset: i64,
+    /// And its clock that never goes back.
+    mono_ahead: u64,
     /// How many milliseconds a commit takes at most.
     pub commit_ms: u64,
 }
@@ -59,7 +73,7 @@ fn settings() -> Settings {
 
 impl Quorum {
     /// A quorum whose log is empty. A controller comes to power soon.
-    pub fn new(hub: &mut Hub) -> Self {
+    pub fn new(hub: &mut Hub, clocks: Clocks) -> Self {
         hub.timer(ME, 0, 1, Timer::Elect);
         Self {
             log: Vec::new(),
@@ -70,6 +84,9 @@ impl Quorum {
             power: None,
             parked: Vec::new(),
             tick_at: u64::MAX,
+            clocks,
+            wall_offset: 0,
+            mono_ahead: 0,
             commit_ms: 6,
         }
     }
@@ -101,6 +118,18 @@ impl Quorum {
         hub.timer(ME, self.term, ms, Timer::Elect);
     }
 
+    /// The wall clock of the controller in power jumps, forwards or backwards; sometimes the other one
+    /// has run on while nobody did, as on a machine that was suspended.
+    pub fn jump_clock(&mut self, hub: &mut Hub) {
+        self.wall_offset = hub.rng.below(36_000_000) as i64 - 18_000_000;
+        if hub.rng.chance(300) {
+            self.mono_ahead += hub.rng.below(SESSION_MS + SESSION_MS / 4);
+        }
+        let (wall, mono) = (self.wall_offset, self.mono_ahead);
+        hub.trace
+            .say(hub.now, format_args!("the controller's clocks are ahead by {wall}, {mono} ms"));
+    }
+
     /// A timer fires.
     pub fn timer(&mut self, hub: &mut Hub, term: u64, what: Timer) -> Verdict {
         if term != self.term {
@@ -130,6 +159,10 @@ impl Quorum {
         }
         let seed = [hub.rng.draw(), hub.rng.draw(), hub.rng.draw(), hub.rng.draw()];
         self.power = Some((state, Waits::new(settings(), seed)));
+        if self.clocks == Clocks::Differ {
+            self.mono_ahead = hub.rng.below(100_000_000);
+            self.jump_clock(hub);
+        }
         let records = bootstrap_records(MetadataVersion::LATEST, &BTreeMap::new());
         let bootstrap = records.map_err(|e| violated("controller", e))?;
         self.schedule_commit(hub);
@@ -147,7 +180,8 @@ impl Quorum {
         let mut replies = Vec::new();
         let mut wake_at = None;
         while let Some(command) = next.take() {
-            let time = Time { mono: hub.mono(), wall_ms: hub.now as i64 };
+            let mono = hub.mono().plus_ms(self.mono_ahead);
+            let time = Time { mono, wall_ms: hub.now as i64 + self.wall_offset };
             let decision = Controller::decide(state, waits, time, Ticket(1), command);
             let version = state.image().features().version();
             let mut end = self.log.len();
@@ -173,7 +207,8 @@ impl Quorum {
         if let (Some((to, id)), Some((_, reply))) = (from, replies.pop()) {
             self.parked.push(Parked { end: self.log.len(), to, id, reply });
         }
-        if let Some(at) = wake_at.map(|at| at.0.max(hub.now + 1)).filter(|at| *at < self.tick_at) {
+        let wake_at = wake_at.map(|at| at.0.saturating_sub(self.mono_ahead).max(hub.now + 1));
+        if let Some(at) = wake_at.filter(|at| *at < self.tick_at) {
             self.tick_at = at;
             hub.timer(ME, self.term, at - hub.now, Timer::Tick);
         }

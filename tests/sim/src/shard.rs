@@ -32,7 +32,9 @@ pub struct Shard {
     state: GroupState,
     waits: GroupWaits,
     next_ticket: u64,
-    waiting: BTreeMap<Ticket, (Party, Id)>,
+    /// Who waits for an answer, and since which look at them.
+    waiting: BTreeMap<Ticket, ((Party, Id), u64)>,
+    looks: u64,
     due: Vec<(i64, Ticket, Reply)>,
 }
 
@@ -76,6 +78,7 @@ impl Shard {
             waits: GroupWaits::default(),
             next_ticket: 0,
             waiting: BTreeMap::new(),
+            looks: 0,
             due: Vec::new(),
         })
     }
@@ -83,7 +86,11 @@ impl Shard {
     /// What tells it of its settings.
     #[must_use]
     pub fn greeting() -> Request {
-        Request::Configure(GroupSettings::default())
+        Request::Configure(GroupSettings {
+            min_session_timeout_ms: 1_000,
+            initial_rebalance_delay_ms: 300,
+            ..GroupSettings::default()
+        })
     }
 
     /// Has the machine decide, and applies that. What it says of a failure is its end.
@@ -96,7 +103,7 @@ impl Shard {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         if let Some(asker) = asker {
-            self.waiting.insert(ticket, asker);
+            self.waiting.insert(ticket, (asker, self.looks));
         }
         let context = Context { version: VERSION, ..Context::default() };
         let mut next = Some(Command { context, request });
@@ -137,12 +144,24 @@ impl Shard {
             .into_iter()
             .partition(|(after, ..)| *after < high_watermark);
         self.due = later;
-        let of = |(_, ticket, reply)| Some((self.waiting.remove(&ticket)?, reply));
+        let of = |(_, ticket, reply)| Some((self.waiting.remove(&ticket)?.0, reply));
         due.into_iter().filter_map(of).collect()
+    }
+
+    /// Looks at those who wait, after all that was due by time was done. Says who was forgotten: the
+    /// machine has not answered after `most` looks.
+    pub fn look(&mut self, most: u64) -> Option<String> {
+        self.looks += 1;
+        let decided = |ticket: &Ticket| self.due.iter().any(|(_, due, _)| due == ticket);
+        let late = |(ticket, (_, since)): &(&Ticket, &((Party, Id), u64))| {
+            self.looks - since > most && !decided(ticket)
+        };
+        let (_, ((party, id), since)) = self.waiting.iter().find(late)?;
+        Some(format!("{party:?} waits for an answer to {id} for {} looks", self.looks - since))
     }
 
     /// Those who have no reply when it ends.
     pub fn unanswered(self) -> impl Iterator<Item = (Party, Id)> {
-        self.waiting.into_values()
+        self.waiting.into_values().map(|(asker, _)| asker)
     }
 }

@@ -11,19 +11,24 @@ use crate::clients::{Consumer, Producer};
 use crate::faults::Pace;
 use crate::hub::{Event, Hub, Timer};
 use crate::invariant::durable::Committed;
+use crate::invariant::groups::Groups;
 use crate::invariant::one_leader::Leaders;
 use crate::invariant::reassignment::Targets;
 use crate::invariant::watermark::Watermarks;
 use crate::invariant::{agreement, healing, metadata, offsets};
+use crate::joiner::Joiner;
 use crate::member::Member;
 use crate::message::{Message, Party};
 use crate::node::{Damage, Node};
-use crate::quorum::Quorum;
+use crate::quorum::{Clocks, Quorum};
 use crate::trace::Trace;
 use crate::{MOST_PARTITIONS, TOPIC, Verdict, Violation, violated};
 
 /// Until when the cluster must have started, in milliseconds.
 const START_MS: u64 = 20_000;
+
+/// Members of the group.
+const JOINERS: usize = 3;
 
 /// For how long it suffers.
 const SUFFER_MS: (u64, u64) = (15_000, 40_000);
@@ -42,6 +47,10 @@ pub struct World {
     pub consumers: Vec<Consumer>,
     /// Those who commit offsets.
     pub members: Vec<Member>,
+    /// The members of the group, if there is one.
+    pub joiners: Vec<Joiner>,
+    /// Whether there is a group whose members come and go, and controllers have clocks that jump.
+    pub wide: bool,
     /// How many partitions there are.
     pub partitions: i32,
     /// What is committed.
@@ -56,6 +65,7 @@ pub struct World {
     pub controller_held: Vec<Event>,
     leaders: Leaders,
     watermarks: Watermarks,
+    groups: Groups,
     suffering: bool,
 }
 
@@ -93,7 +103,9 @@ pub fn run(seed: u64, trace: Trace) -> Outcome {
 impl World {
     fn new(seed: u64, trace: Trace) -> Self {
         let mut hub = Hub::new(seed, trace);
-        let quorum = Quorum::new(&mut hub);
+        let wide = seed % 3 == 2;
+        let clocks = if wide { Clocks::Differ } else { Clocks::True };
+        let quorum = Quorum::new(&mut hub, clocks);
         let brokers = hub.rng.within(3, 5) as i32;
         let partitions = hub.rng.within(2, MOST_PARTITIONS as u64) as i32;
         let nodes = (1..=brokers).map(|id| (id, Node::new(id, &mut hub))).collect();
@@ -106,6 +118,8 @@ impl World {
             producers: Vec::new(),
             consumers: Vec::new(),
             members: Vec::new(),
+            joiners: Vec::new(),
+            wide,
             partitions,
             committed: Committed::default(),
             targets: Targets::default(),
@@ -114,6 +128,7 @@ impl World {
             controller_held: Vec::new(),
             leaders: Leaders::default(),
             watermarks: Watermarks::default(),
+            groups: Groups::default(),
             suffering: false,
         }
     }
@@ -130,6 +145,9 @@ impl World {
             self.consumers.push(consumer);
             let member = Member::new(at, &mut self.hub);
             self.members.push(member);
+        }
+        if self.wide {
+            self.joiners = (0..JOINERS).map(|at| Joiner::new(at, &mut self.hub)).collect();
         }
         self.suffering = true;
         self.hub.after(self.pace.to, Event::Fault);
@@ -197,6 +215,7 @@ impl World {
         }
         self.producers.iter_mut().for_each(|producer| producer.writing = false);
         self.members.iter_mut().for_each(|member| member.writing = false);
+        self.joiners.iter_mut().for_each(|joiner| joiner.writing = false);
         loop {
             self.go_on(self.hub.now + 100)?;
             let took = self.hub.now - begin;
@@ -278,6 +297,7 @@ impl World {
             Party::Producer(at) => self.producer(at, event),
             Party::Consumer(at) => self.consumer(at, event),
             Party::Member(at) => self.member(at, event),
+            Party::Joiner(at) => self.joiner(at, event),
             Party::Admin => Ok(()),
         }
     }
@@ -328,6 +348,22 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+
+    fn joiner(&mut self, at: usize, event: Event) -> Verdict {
+        let brokers: Vec<i32> = self.nodes.keys().copied().collect();
+        let Some(joiner) = self.joiners.get_mut(at) else { return Ok(()) };
+        match event {
+            Event::Timer { what: Timer::Turn, .. } => {
+                joiner.turn(&mut self.hub, &brokers, &self.groups);
+                Ok(())
+            }
+            Event::Deliver { message, .. } => match joiner.receive(self.hub.now, message) {
+                Some(learned) => self.groups.told(learned),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// Committed metadata know of the processes that came after accidents, and of who is in sync.

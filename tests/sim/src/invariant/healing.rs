@@ -1,7 +1,8 @@
 //! After the faults stop, everything heals in bounded time: all brokers serve, all partitions are
 //! led, all replicas are in sync and the same, all producers have their answers, consumers have read
-//! to the end, and groups know what was committed.
+//! to the end, groups know what was committed, and members of a group have shared out all that there is.
 
+use super::groups;
 use crate::world::World;
 use crate::{OFFSETS, TOPIC, records};
 
@@ -56,6 +57,9 @@ pub fn ailing(world: &World) -> Option<String> {
     }
     if !world.members.iter().all(|member| member.is_done) {
         return Some("a member has not seen all that it committed".into());
+    }
+    if let Some(what) = groups::ailing(&world.joiners) {
+        return Some(what);
     }
     let waits = world.producers.iter().find(|producer| !producer.is_done());
     waits.map(|producer| format!("producer {} waits for an answer", producer.id()))

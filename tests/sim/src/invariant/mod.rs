@@ -2,6 +2,7 @@
 
 pub mod agreement;
 pub mod durable;
+pub mod groups;
 pub mod healing;
 pub mod metadata;
 pub mod offsets;

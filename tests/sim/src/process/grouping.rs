@@ -6,6 +6,7 @@ use ottla_wire::ErrorCode;
 
 use super::{Going, Process, Stop};
 use crate::hub::Hub;
+use crate::invariant::groups::MOST_LOOKS;
 use crate::message::{Id, Message, Party};
 use crate::replica::{Role, Trouble};
 use crate::shard::Shard;
@@ -94,10 +95,11 @@ impl Process {
     /// A shard that wants a tick gets one.
     pub(super) fn ring(&mut self, hub: &mut Hub) -> Going {
         let due = self.shard.as_ref().and_then(|shard| shard.wake_at);
-        match due.is_some_and(|at| at <= hub.mono()) {
-            true => self.coordinate(hub, None, Request::Tick),
-            false => Ok(()),
+        if due.is_some_and(|at| at <= hub.mono()) {
+            self.coordinate(hub, None, Request::Tick)?;
         }
+        let forgotten = self.shard.as_mut().and_then(|shard| shard.look(MOST_LOOKS));
+        forgotten.map_or(Ok(()), |what| Err(Stop::Violation(violated("groups", what))))
     }
 
     /// Replies leave that rest on nothing that is not committed.
