@@ -48,6 +48,7 @@ enum Kind {
     ElectPreferred,
     DeleteRecords,
     JumpControllerClock,
+    FreeOrphan,
 }
 
 const KINDS: [(Kind, u64); 19] = [
@@ -72,8 +73,8 @@ const KINDS: [(Kind, u64); 19] = [
     (Kind::DeleteRecords, 4),
 ];
 
-/// Where controllers have clocks that jump.
-const WIDE: (Kind, u64) = (Kind::JumpControllerClock, 6);
+/// What else, where controllers have clocks that jump, and there is a topic that nobody can lead.
+const WIDE: [(Kind, u64); 2] = [(Kind::JumpControllerClock, 6), (Kind::FreeOrphan, 1)];
 
 /// How often something happens, by run: between these many milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +157,8 @@ impl World {
     pub fn suffer(&mut self) -> Verdict {
         let ms = self.hub.rng.within(self.pace.from, self.pace.to);
         self.hub.after(ms, Event::Fault);
-        let kinds = || KINDS.iter().chain(self.wide.then_some(&WIDE));
+        let wide: &[(Kind, u64)] = if self.wide { &WIDE } else { &[] };
+        let kinds = || KINDS.iter().chain(wide);
         let total: u64 = kinds().map(|(_, weight)| weight).sum();
         let mut at = self.hub.rng.below(total);
         let kind = kinds().find(|(_, weight)| {
@@ -203,6 +205,7 @@ impl World {
                 self.quorum.jump_clock(&mut self.hub);
                 Ok(())
             }
+            Kind::FreeOrphan => self.free_orphan(),
         }
     }
 

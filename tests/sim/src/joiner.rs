@@ -220,7 +220,7 @@ impl Joiner {
             protocols: vec![protocol],
             ..Default::default()
         };
-        let fresh = u128::from(hub.rng.draw()) << 64 | u128::from(hub.rng.draw());
+        let fresh = (u128::from(hub.rng.draw()) << 64) | u128::from(hub.rng.draw());
         Request::JoinGroup { request, fresh }
     }
 

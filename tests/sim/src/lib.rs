@@ -2,8 +2,9 @@
 //! coordinator of groups, the real log over a simulated disk, told by a seed what to suffer: messages delayed, lost, doubled and
 //! reordered, networks cut, processes killed and paused, power lost, disks full, clocks that jump.
 //!
-//! Every third seed also has a group whose members come and go, and controllers whose clocks jump; the
-//! others are what they were before there were these, so that seeds which once found something still do.
+//! Four of sixteen seeds also have a group whose members come and go, a topic that a broker took along, and controllers whose
+//! clocks jump; until the faults stop, the others are what they were before there were these, so that seeds which once found
+//! something still do.
 //!
 //! Invariant: a run is a function of its seed. Nothing here asks for the time, spawns a thread or
 //! depends on the order of a hash; the same seed twice prints the same trace.
@@ -28,6 +29,7 @@ pub mod member;
 pub mod message;
 pub mod net;
 pub mod node;
+pub mod orphan;
 pub mod process;
 pub mod quorum;
 pub mod records;

@@ -123,6 +123,35 @@ fn epochs(log: &Log) -> Vec<(i32, i64)> {
     log.epochs().iter().map(|e| (e.epoch, e.start)).collect()
 }
 
+/// What a process says of its broker when it registers.
+pub(crate) fn registration(
+    broker_id: i32,
+    incarnation_id: Uuid,
+    dir: Uuid,
+    previous_broker_epoch: i64,
+) -> BrokerRegistrationRequest {
+    let features = features::supported().into_iter().map(|(name, range)| Feature {
+        name,
+        min_supported_version: range.min,
+        max_supported_version: range.max,
+    });
+    BrokerRegistrationRequest {
+        broker_id,
+        cluster_id: CLUSTER.into(),
+        incarnation_id,
+        listeners: vec![Listener {
+            name: "PLAINTEXT".into(),
+            host: "localhost".into(),
+            port: 9092,
+            security_protocol: 0,
+        }],
+        features: features.collect(),
+        log_dirs: vec![dir],
+        previous_broker_epoch,
+        ..BrokerRegistrationRequest::default()
+    }
+}
+
 fn settings() -> Arc<LogSettings> {
     Arc::new(LogSettings {
         segment_bytes: 4_000,
@@ -423,7 +452,8 @@ impl Process {
         let id = hub.id();
         self.life_ask = Some((id, hub.now));
         let command = if self.void {
-            Command::RegisterBroker(self.registration())
+            let previous = self.files.previous_broker_epoch().unwrap_or(-1);
+            Command::RegisterBroker(registration(self.me, self.incarnation, self.dir, previous))
         } else {
             Command::BrokerHeartbeat(BrokerHeartbeatRequest {
                 broker_id: self.me,
@@ -434,29 +464,6 @@ impl Process {
             })
         };
         hub.send(self.party(), Party::Controller, Message::Ask(id, Box::new(command)));
-    }
-
-    fn registration(&self) -> BrokerRegistrationRequest {
-        let features = features::supported().into_iter().map(|(name, range)| Feature {
-            name,
-            min_supported_version: range.min,
-            max_supported_version: range.max,
-        });
-        BrokerRegistrationRequest {
-            broker_id: self.me,
-            cluster_id: CLUSTER.into(),
-            incarnation_id: self.incarnation,
-            listeners: vec![Listener {
-                name: "PLAINTEXT".into(),
-                host: "localhost".into(),
-                port: 9092,
-                security_protocol: 0,
-            }],
-            features: features.collect(),
-            log_dirs: vec![self.dir],
-            previous_broker_epoch: self.files.previous_broker_epoch().unwrap_or(-1),
-            ..BrokerRegistrationRequest::default()
-        }
     }
 
     fn heard(&mut self, answer: &BrokerHeartbeatResponse) -> Going {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use ottla_controller::{
     Command, Controller, Reply, Settings, State, Waits, batches, bootstrap_records,
 };
-use ottla_machine::{Machine, Ticket, Time};
+use ottla_machine::{Machine, Mono, Ticket, Time};
 use ottla_metadata::{Image, Loader, MetadataVersion};
 use ottla_wire::schema::metadata::MetadataRecord;
 
@@ -34,9 +34,10 @@ struct Parked {
 /// Which time controllers tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clocks {
-    /// The true one.
+    /// The true one. A tick once planned comes, wanted or not.
     True,
-    /// Each one's clock that never goes back began at another time, and its wall clock jumps.
+    /// Each one's clock that never goes back began at another time, and its wall clock jumps. The next
+    /// tick comes when the last decision wants it.
     Differ,
 }
 
@@ -67,6 +68,7 @@ fn settings() -> Settings {
         cluster_id: CLUSTER.into(),
         session_timeout_ms: SESSION_MS,
         rebalance_every_ms: Some(5_000),
+        unclean_every_ms: 5_000,
         ..Settings::default()
     }
 }
@@ -207,17 +209,26 @@ impl Quorum {
         if let (Some((to, id)), Some((_, reply))) = (from, replies.pop()) {
             self.parked.push(Parked { end: self.log.len(), to, id, reply });
         }
-        let wake_at = wake_at.map(|at| at.0.saturating_sub(self.mono_ahead).max(hub.now + 1));
-        if let Some(at) = wake_at.filter(|at| *at < self.tick_at) {
-            self.tick_at = at;
-            hub.timer(ME, self.term, at - hub.now, Timer::Tick);
-        }
+        self.plan_tick(hub, wake_at);
         if self.committed < self.log.len() {
             self.schedule_commit(hub);
         } else {
             self.release(hub);
         }
         Ok(())
+    }
+
+    fn plan_tick(&mut self, hub: &mut Hub, wake_at: Option<Mono>) {
+        let here = |at: Mono| at.0.saturating_sub(self.mono_ahead).max(hub.now + 1);
+        let at = wake_at.map_or(u64::MAX, here);
+        let comes = self.clocks == Clocks::True && self.tick_at < at;
+        if comes || at == self.tick_at {
+            return;
+        }
+        self.tick_at = at;
+        if at < u64::MAX {
+            hub.timer(ME, self.term, at - hub.now, Timer::Tick);
+        }
     }
 
     fn commit(&mut self, hub: &mut Hub, end: usize) -> Verdict {

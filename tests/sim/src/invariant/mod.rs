@@ -4,6 +4,7 @@ pub mod agreement;
 pub mod durable;
 pub mod groups;
 pub mod healing;
+pub mod leadership;
 pub mod metadata;
 pub mod offsets;
 pub mod one_leader;
