@@ -95,6 +95,7 @@ fn only_members_of_the_generation_commit_to_an_active_group() {
     let ids = shard.stable(1);
     assert_eq!(shard.commit(&ids[0], 1, "t", 5), ErrorCode::NONE);
     assert_eq!(shard.commit(&ids[0], 2, "t", 6), ErrorCode::ILLEGAL_GENERATION);
+    assert_eq!(shard.commit(&ids[0], 0, "t", 6), ErrorCode::ILLEGAL_GENERATION);
     assert_eq!(shard.commit("other", 1, "t", 6), ErrorCode::UNKNOWN_MEMBER_ID);
     assert_eq!(shard.commit("", -1, "t", 6), ErrorCode::UNKNOWN_MEMBER_ID);
     let ticket = shard.join(9, &Joiner::new(&ids[0]));
