@@ -254,6 +254,36 @@ async fn a_snapshot_is_written_when_enough_time_went_by() {
     tokio::time::timeout(Duration::from_secs(10), found).await.expect("no snapshot");
 }
 
+/// Each publication makes a snapshot due, most of them while another one is being written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_of_many_snapshots_that_are_due_at_once_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        snapshots: SnapshotPolicy { max_bytes: 1, max_interval_ms: 0 },
+        ..options(dir.path())
+    };
+    let quorum = RaftQuorum::start(options, Alone).await.unwrap();
+    let epoch = leader(&quorum).await.epoch;
+    propose(&quorum, epoch, vec![level()]).await;
+    for n in 0..300 {
+        propose(&quorum, epoch, vec![topic(n)]).await;
+    }
+    let end = quorum.end_offset();
+    let newest = || {
+        let entries = std::fs::read_dir(dir.path().join("__cluster_metadata-0")).unwrap();
+        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+        let snapshots = names.filter(|name| name.ends_with(".checkpoint"));
+        snapshots.filter_map(|name| name[..20].parse::<i64>().ok()).max()
+    };
+    let written = async {
+        while newest() != Some(end) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let written = tokio::time::timeout(Duration::from_secs(10), written).await;
+    assert!(written.is_ok(), "the newest snapshot ends at {:?}, the log at {end}", newest());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_without_an_end_is_aborted_by_the_next_leader() {
     let dir = tempfile::tempdir().unwrap();

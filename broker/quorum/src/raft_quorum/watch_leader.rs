@@ -183,14 +183,16 @@ async fn save(raft: Node, signals: Arc<Signals>, max_interval_ms: u64) {
             () = signals.snapshot_due.notified() => {}
             () = old => {}
         }
-        loop {
+        // The snapshot's begin clears the time since which there is something to save. While another one is being written
+        // the wish is dropped; then that time stays, though it may have been set only now, which is news, too.
+        let wished = *unsaved.borrow_and_update();
+        while wished.is_some() {
             if raft.trigger().snapshot().await.is_err() {
                 return;
             }
-            // The snapshot's begin clears the time since which there is something to save. While another one is being
-            // written the wish is dropped.
-            match tokio::time::timeout(ASK_AGAIN, unsaved.changed()).await {
-                Ok(Ok(())) => break,
+            let begun = unsaved.wait_for(|since| *since != wished);
+            match tokio::time::timeout(ASK_AGAIN, begun).await {
+                Ok(Ok(_)) => break,
                 Ok(Err(_)) => return,
                 Err(_) => {}
             }
