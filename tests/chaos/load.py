@@ -14,14 +14,15 @@ FAST = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "50
 
 
 class Load:
-    """Kafka's Java producer at work, and its check at the end. `settings` are the producer's, with _ for dots."""
+    """Kafka's Java producer at work until all records are sent or `enough` is called, and its check at the end. `settings` are
+    the producer's, with _ for dots."""
 
     def __init__(self, cluster, topic, records, rate=0, size=200, **settings):
         self.lines, self.acked, self.records = [], 0, records
         self.process = subprocess.Popen(
-            ["java", "-Xmx512m", "-cp", f"{kafka_home()}/libs/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", str(HERE / "java/Load.java"), cluster.bootstrap, topic, str(records), str(rate), str(size),
+            ["java", "-Xmx512m", "-cp", f"{kafka_home()}/libs/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-Duntil.told=true", str(HERE / "java/Load.java"), cluster.bootstrap, topic, str(records), str(rate), str(size),
              *(f"{k.replace('_', '.')}={v}" for k, v in settings.items())],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
@@ -47,6 +48,11 @@ class Load:
     def goes_on(self, n=5000, wait=120):
         """Waits until so many more are acknowledged, or all."""
         self.wait_acked(min(self.acked + n, self.records), wait)
+
+    def enough(self):
+        """Ends the load, which must be at work still: what went before happened under it."""
+        assert self.process.poll() is None and not any(line.startswith("produced ") for line in self.lines), f"it ended before: {self.lines[-12:]}"
+        self.process.stdin.close()
 
     def verified(self, wait=300):
         """Waits for the end; returns the figures. Fails if anything is lost, doubled, out of order, or was refused."""

@@ -59,6 +59,15 @@ def free_ports(n):
     raise RuntimeError("no free ports")
 
 
+def until(what, holds, wait=30):
+    """Waits until `holds()`, and returns what it returned. `what` is what was waited for, or makes a text of how it stands."""
+    end = time.time() + wait
+    while not (got := holds()):
+        assert time.time() < end, what() if callable(what) else f"never: {what}"
+        time.sleep(0.05)
+    return got
+
+
 class Broker:
     """A combined node. Use as `with Broker({"key": "value"}) as b:`; b.bootstrap is where it answers.
 
@@ -89,10 +98,20 @@ class Broker:
         self.folder.mkdir(exist_ok=True)
         self.file = self.folder / "server.properties"
         self.write_config()
-        format_ = [kafka_home() / "bin/kafka-storage.sh"] if KAFKA else [binary(), "storage"]
-        cluster_id = cluster_id or subprocess.run([*format_, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
-        subprocess.run([*format_, "format", "-t", cluster_id, "-c", self.file, *formatting], check=True, capture_output=True)
-        self.cluster_id = cluster_id
+        self.storage = [kafka_home() / "bin/kafka-storage.sh"] if KAFKA else [binary(), "storage"]
+        self.cluster_id = cluster_id or subprocess.run([*self.storage, "random-uuid"], check=True, capture_output=True, text=True).stdout.split()[-1]
+        self.format(*formatting)
+
+    def format(self, *flags):
+        """Formats its directories, with flags of `storage format`."""
+        subprocess.run([*self.storage, "format", "-t", self.cluster_id, "-c", self.file, *flags], check=True, capture_output=True)
+
+    def lose_disk(self, *flags):
+        """kill -9, and its directories are gone; it is formatted anew, with flags of `storage format`."""
+        self.kill()
+        for dir in self.dirs:
+            shutil.rmtree(dir)
+        self.format(*flags)
 
     def write_config(self, **changed):
         """Writes server.properties; keyword `log_dirs="..."` changes log.dirs."""

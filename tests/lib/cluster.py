@@ -1,12 +1,14 @@
 """Several nodes that are one cluster, in a folder of their own: Ottla, or with BROKER=kafka Apache Kafka itself."""
+import base64
+import os
 import pathlib
-import re
 import shutil
 import signal
 import tempfile
 import time
 
-from broker import Broker, free_ports, tool
+import wire
+from broker import Broker, free_ports, tool, until
 
 COMBINED, CONTROLLER, BROKER = "broker,controller", "controller", "broker"
 
@@ -15,12 +17,14 @@ class Cluster:
     """Nodes 1 to N. `roles` says what each is; without it all are brokers and controllers.
 
     `each` has further settings of single nodes, `network` the hosts they live on, see network.py, `within` and `env` words in
-    front of a node's command and its environment, by node. With `standalone` node 1 begins as the only controller of a
-    quorum whose voters change; the others begin without a vote. `dirs` names the log directories that each node has in its folder.
+    front of a node's command and its environment, by node. The voters are those of the configuration, and stay; with
+    `standalone` node 1 begins as the only controller of a quorum whose voters change, and the others begin without a vote;
+    with `initial` all controllers begin such a quorum (--initial-controllers), with the directories of c.directories.
+    `dirs` names the log directories that each node has in its folder.
     Use as `with Cluster(3) as c:`; c.bootstrap is where its brokers answer, c[i] is node i.
     """
 
-    def __init__(self, n=3, config=None, roles=None, each=None, network=None, within=None, env=None, standalone=False, dirs=()):
+    def __init__(self, n=3, config=None, roles=None, each=None, network=None, within=None, env=None, standalone=False, initial=False, dirs=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ottla-cluster-"))
         # A node that is cut off from the controller keeps the tool waiting, and another one is asked next time.
         self.hasty = self.folder / "hasty.properties"
@@ -30,10 +34,19 @@ class Cluster:
         roles = roles or [COMBINED] * n
         n = len(roles)
         first = free_ports(10 * n)
-        voters = ",".join(f"{i}@{host(i)}:{first + 10 * (i - 1) + 1}" for i in range(1, n + 1) if "controller" in roles[i - 1])
-        quorum = {"controller.quorum.voters": voters}
+        listens = {i: f"{host(i)}:{first + 10 * (i - 1) + 1}" for i in range(1, n + 1) if "controller" in roles[i - 1]}
+        quorum = {"controller.quorum.voters": ",".join(f"{i}@{at}" for i, at in listens.items())}
+        flags = {}
+        if standalone or initial:
+            quorum = {"controller.quorum.voters": None, "controller.quorum.bootstrap.servers": ",".join(listens.values())}
+            flags = dict.fromkeys(range(1, n + 1), ("--no-initial-controllers",))
         if standalone:
-            quorum = {"controller.quorum.voters": None, "controller.quorum.bootstrap.servers": re.sub(r"\d+@", "", voters)}
+            flags[1] = ("--standalone",)
+        if initial:
+            # The first byte keeps them from beginning as an option of a tool would.
+            self.directories = {i: base64.urlsafe_b64encode(b"\1" + os.urandom(15)).decode().rstrip("=") for i in listens}
+            named = ",".join(f"{i}@{at}:{self.directories[i]}" for i, at in listens.items())
+            flags.update(dict.fromkeys(listens, ("--initial-controllers", named)))
         brokers = sum("broker" in role for role in roles)
         copies = min(3, brokers)
         self.nodes, cluster_id = {}, None
@@ -50,8 +63,7 @@ class Cluster:
                 **({"log.dirs": ",".join(str(self.folder / str(i) / name) for name in dirs)} if dirs else {}),
                 **(config or {}), **(each or {}).get(i, {}),
             }, folder=self.folder / str(i), port=port if "broker" in role else port + 1, cluster_id=cluster_id, host=host(i),
-                within=within.get(i, ()), env=(env or {}).get(i),
-                formatting=() if not standalone else ("--standalone",) if i == 1 else ("--no-initial-controllers",))
+                within=within.get(i, ()), env=(env or {}).get(i), formatting=flags.get(i, ()))
             cluster_id, node.role = node.cluster_id, role
             self.nodes[i] = node
         self.bootstrap = ",".join(node.bootstrap for node in self.brokers())
@@ -101,6 +113,22 @@ class Cluster:
             except AssertionError as error:
                 found = error
             assert time.time() < end, f"still {found}"
+
+    def wait_metadata(self, holds, topic, at, wait=60):
+        """As `wait_partitions`, of one topic, each partition by its number, and by what node `at` says, which takes no tool."""
+        found = None
+
+        def there():
+            nonlocal found
+            try:
+                found = wire.metadata(self[at].port, topic)
+            except OSError as error:
+                found = error
+                return False
+            return found and holds(found)
+
+        until(lambda: f"still {found}", there, wait)
+        return found
 
     def __enter__(self):
         try:

@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import tap
 import wire
-from broker import Broker, tool
+from broker import Broker, tool, until
 
 LINES = 60_000
 STORAGE_ERROR, NONE = 56, 0
@@ -119,13 +119,6 @@ def home(b, topic, partitions):
             if (dir / f"{topic}-{p}").is_dir():
                 places[p] = dir
     return places
-
-
-def until(what, holds, wait=30):
-    end = time.time() + wait
-    while not holds():
-        assert time.time() < end, f"never: {what}"
-        time.sleep(0.05)
 
 
 def one_fails(_):

@@ -8,7 +8,8 @@ import org.apache.kafka.common.serialization.*;
 
 /**
  * Produces numbered records with acks=all and idempotence at a given rate while others break the cluster, then reads everything
- * back: what was acknowledged must be there exactly once, at the offset that was told, and in order.
+ * back: what was acknowledged must be there exactly once, at the offset that was told, and in order. With
+ * -Duntil.told=true the end of standard input ends the load early.
  *
  * usage: Load BOOTSTRAP TOPIC RECORDS RATE BYTES [KEY=VALUE...]       RATE 0 is as fast as it goes; keys are the producer's
  * Prints `acked N` as it goes; at the end `produced ...` with latencies in ms, and `verified N` or what is wrong.
@@ -51,7 +52,26 @@ public class Load {
             });
             progress.setDaemon(true);
             progress.start();
+            AtomicBoolean enough = new AtomicBoolean();
+            if (Boolean.getBoolean("until.told")) {
+                Thread listener = new Thread(() -> {
+                    try {
+                        while (System.in.read() >= 0) {
+                            // Nothing is told but the end.
+                        }
+                    } catch (java.io.IOException e) {
+                        // As good as its end.
+                    }
+                    enough.set(true);
+                });
+                listener.setDaemon(true);
+                listener.start();
+            }
             for (int i = 0; i < records; i++) {
+                if (enough.get()) {
+                    records = i;
+                    break;
+                }
                 if (rate > 0) {
                     long due = begun + i * 1_000_000_000L / rate;
                     long left = due - System.nanoTime();
@@ -80,7 +100,7 @@ public class Load {
             progress.interrupt();
         }
         double seconds = (System.nanoTime() - begun) / 1e9;
-        int[] sorted = latencies.clone();
+        int[] sorted = Arrays.copyOf(latencies, records);
         Arrays.sort(sorted);
         System.out.printf(Locale.ROOT, "produced records=%d acked=%d failed=%d seconds=%.3f rate=%.0f p50=%.3f p99=%.3f p999=%.3f max=%.3f stall=%.3f%n", records,
             acked.get(), failed.get(), seconds, acked.get() / seconds, sorted[records / 2] / 1e3, sorted[(int) (records * 0.99)] / 1e3,
@@ -88,7 +108,7 @@ public class Load {
         if (failed.get() > 0) {
             System.out.println("last failure " + failure.get());
         }
-        verify(bootstrap, topic, partitions, offsets);
+        verify(bootstrap, topic, partitions, Arrays.copyOf(offsets, records));
     }
 
     static void verify(String bootstrap, String topic, int partitions, long[] offsets) {
