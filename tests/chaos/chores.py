@@ -1,14 +1,21 @@
-"""What nodes do by themselves from time to time: leadership goes back to the preferred replicas."""
+"""What nodes do by themselves from time to time: leadership goes back to the preferred replicas, and snapshots of the metadata
+are written and the log is cut behind them, for their size alone or for the time alone."""
 import struct
 
 import tap
 import wire
-from broker import until
+from broker import KAFKA, tool, until
 from cluster import BROKER, CONTROLLER, Cluster, all_in_sync
 from load import FAST, create
+from wirebytes import Connection, array, frame, i8, request, string
 
 CONTROLLERS, VICTIM, OTHER = (1, 2, 3), 4, 6
-CONFIG = {**FAST, "leader.imbalance.check.interval.seconds": "1"}
+CONFIG = {**FAST, "leader.imbalance.check.interval.seconds": "1", "metadata.log.segment.ms": "300", "metadata.max.retention.bytes": "1"}
+# So often that the next one is due while one is being written.
+BY_SIZE = {"metadata.log.max.record.bytes.between.snapshots": "1000", "metadata.log.max.snapshot.interval.ms": "0"}
+BY_TIME = {"metadata.log.max.snapshot.interval.ms": "300"}
+# Controllers and nodes that are none; 3 and 6 have the settings that nodes have, by which nothing is due here.
+EACH = {1: BY_SIZE, 2: BY_TIME, 4: BY_SIZE, 5: BY_TIME}
 
 
 def quorum_leader(c):
@@ -64,7 +71,56 @@ def balanced_after_a_restart(c):
     away_and_back(c, restarted)
 
 
+def changes(c, first, n):
+    """So many changes of the metadata, each by itself: a topic's configuration, again and again."""
+    with Connection(c[OTHER].port, 30) as conn:
+        for i in range(first, first + n):
+            # IncrementalAlterConfigs version 0: of a topic, to set one value; not only to try.
+            setting = string("retention.ms") + i8(0) + string(str(i))
+            conn.send(frame(request(44, 0, array([i8(2) + string("kept") + array([setting])]) + i8(0), i)))
+        for _ in range(n):
+            answer = conn.answer()
+            error = struct.unpack_from(">h", answer, 12)[0]
+            assert error == 0, f"error {error}"
+
+
+def snapshots(c):
+    create(c, "kept", 3)
+    folder = lambda i: c[i].data / "__cluster_metadata-0"
+    offsets = lambda i, kind: [int(file.name[:20]) for file in folder(i).glob(f"*.{kind}")]
+    # Up to where the newest snapshot goes, and where the oldest segment begins.
+    stand = lambda i: (max(offsets(i, "checkpoint"), default=0), min(offsets(i, "log"), default=0))
+    written = 1_000_000
+
+    def further(before):
+        nonlocal written
+        changes(c, written, 100)
+        written += 100
+        return all(now > was for i in EACH for now, was in zip(stand(i), before[i]))
+
+    for _ in range(3):
+        before = {i: stand(i) for i in EACH}
+        until(lambda: f"{before}, then {({i: stand(i) for i in EACH})}", lambda: further(before), 60)
+    rest = {i: stand(i) for i in c.nodes if i not in EACH}
+    assert all(now == (0, 0) for now in rest.values()), f"nothing is due there: {rest}"
+    # What is left is enough to start from, and for who has nothing.
+    for i in (1, 2, 4):
+        c[i].kill()
+        c[i].start()
+    if quorum_leader(c) == 3:
+        # It has the whole log, and would give it.
+        leads_no_more(c, 3)
+        c[3].start()
+    c[5].lose_disk()
+    c[5].start()
+    c.wait_metadata(all_in_sync, "kept", 5)
+    for i in (4, 5):
+        described = tool("kafka-configs", "--bootstrap-server", c[i].bootstrap, "--describe", "--entity-type", "topics", "--entity-name", "kept").stdout
+        assert f"retention.ms={written - 1} " in described, described
+    assert KAFKA or "taking snapshot" in c[5].output(), c[5].output()[-1500:]
+
+
 def run():
-    with Cluster(config=CONFIG, roles=[CONTROLLER] * 3 + [BROKER] * 3) as c:
-        for story in (balanced, balanced_by_the_next_controller, balanced_after_a_restart):
+    with Cluster(config=CONFIG, roles=[CONTROLLER] * 3 + [BROKER] * 3, each=EACH) as c:
+        for story in (balanced, balanced_by_the_next_controller, balanced_after_a_restart, snapshots):
             tap.run(f"chores/{story.__name__}", story, c)
