@@ -19,7 +19,7 @@ import wire
 from broker import Broker, tool, until
 
 LINES = 60_000
-STORAGE_ERROR, NONE = 56, 0
+STORAGE_ERROR, NONE, REFUSED_PLACE, TOO_FEW_BROKERS = 56, 0, 39, 38
 
 
 def create(b, topic, partitions, *config):
@@ -226,7 +226,47 @@ def last_fails(_):
             assert got[0] == "kept" and got[-1] == "end", f"partition {p}: {[x[:9] for x in got]}"
 
 
-TESTS = [moved_and_killed, one_fails, full, last_fails]
+def cordoned(_):
+    """Cordoned directories take no new replicas and no copies, and serve what they have; a node all of whose are takes none."""
+    with Broker(three_dirs=True) as b:
+        first, second, third = b.dirs
+
+        def alter(*change):
+            tool("kafka-configs", "--bootstrap-server", b.bootstrap, "--alter", "--entity-type", "brokers", "--entity-name", "1", *change)
+
+        def placed(topic, partitions):
+            assert wire.create_topic(b.port, topic, partitions, 1) == NONE
+            for p in range(partitions):
+                until(f"{topic}-{p} takes a record", lambda: wire.produce(b.port, topic, p, b"x") == NONE)
+            return home(b, topic, partitions)
+
+        old = placed("old", 3)
+        assert set(old.values()) == set(b.dirs), f"the partitions are spread: {old}"
+        alter("--add-config", f"cordoned.log.dirs=[{first},{second}]")
+        found = placed("new", 6)
+        assert list(found.values()) == [third] * 6, f"{found}, and {first} and {second} are cordoned"
+        assert wire.alter_log_dirs(b.port, first, "new", [0]) == [REFUSED_PLACE]
+        for p in range(3):
+            assert wire.produce(b.port, "old", p, b"more") == NONE, f"partition {p}"
+        # Out of such a directory is where a replica may go.
+        moved = next(p for p, dir in old.items() if dir == first)
+        assert wire.alter_log_dirs(b.port, third, "old", [moved]) == [NONE]
+        until("it is moved", lambda: home(b, "old", 3) == {**old, moved: third} and not (first / f"old-{moved}").exists())
+        assert consume(b, "old", moved) == ["x", "more"]
+        b.kill()
+        b.start()
+        found = placed("again", 3)
+        assert list(found.values()) == [third] * 3, f"{found}, and the others are cordoned still"
+        alter("--add-config", "cordoned.log.dirs=*")
+        tries = iter(range(1000))
+        until("the node takes none", lambda: wire.create_topic(b.port, f"none{next(tries)}", 1, 1) == TOO_FEW_BROKERS)
+        alter("--delete-config", "cordoned.log.dirs")
+        until("the node takes some", lambda: wire.create_topic(b.port, f"none{next(tries)}", 1, 1) == NONE)
+        found = placed("spread", 4)
+        assert set(found.values()) == {first, second}, f"{found}: those with the fewest take them"
+
+
+TESTS = [moved_and_killed, one_fails, full, last_fails, cordoned]
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]
