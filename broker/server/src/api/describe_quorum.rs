@@ -81,8 +81,10 @@ fn own(call: &Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
 fn describe(call: &Call, quorum: &Description) -> DescribeQuorumResponsePartitionData {
     let now = call.context.core.clock().wall_ms();
     let leader = quorum.leadership.leader;
-    // A cluster whose voters stand in configuration files knows no directory ids.
-    let dynamic = call.context.image().features().level(features::KRAFT) > 0;
+    // A cluster whose voters stand in configuration files knows no directory ids. The quorum's own image says so: a
+    // controller that starts leads and answers before anything is published.
+    let image = call.context.quorum.updates().image();
+    let dynamic = image.features().level(features::KRAFT) > 0;
     let state = |r: &Replica| {
         let at = |ago: Option<u64>| match ago {
             _ if Some(r.key) == leader => now,
