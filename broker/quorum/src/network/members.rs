@@ -37,6 +37,9 @@ const APPEND_PATIENCE: u32 = 10;
 /// How long a piece of a snapshot may take.
 const CHUNK_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the last one may take, with which the whole is installed. One that is lost costs as long.
+const INSTALL_PATIENCE: Duration = Duration::from_secs(30);
+
 /// The longest pause before a member that does not answer is tried again. One that was paused takes itself for a leader of
 /// partitions until it hears of what happened meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
@@ -132,7 +135,6 @@ impl Way {
         &self,
         vote: Vote,
         snapshot: RaftSnapshot,
-        last_patience: Duration,
     ) -> Result<SnapshotResponse<TypeConfig>, RPCError<TypeConfig>> {
         let SnapshotSource::Stored { disk, path } = snapshot.snapshot else {
             return Err(self.nonsense(Kind::Snapshot, "the snapshot is not on this disk"));
@@ -164,7 +166,7 @@ impl Way {
                 bytes,
             };
             // The last piece is answered when the whole is installed.
-            let patience = if end >= size { last_patience } else { CHUNK_PATIENCE };
+            let patience = if end >= size { INSTALL_PATIENCE } else { CHUNK_PATIENCE };
             let answer: SnapshotAnswer = self.ask(Kind::Snapshot, &body, patience).await?;
             let theirs = answer.vote.vote();
             if answer.done || theirs > vote {
@@ -291,11 +293,11 @@ impl RaftNetworkV2<TypeConfig> for Way {
         vote: Vote,
         snapshot: RaftSnapshot,
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        option: RPCOption,
+        _: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
-            sent = self.send_snapshot(vote, snapshot, option.hard_ttl()) => match sent {
+            sent = self.send_snapshot(vote, snapshot) => match sent {
                 Ok(response) => Ok(response),
                 Err(RPCError::Timeout(e)) => Err(StreamingError::Timeout(e)),
                 Err(RPCError::Network(e)) => Err(StreamingError::Network(e)),

@@ -53,11 +53,7 @@ impl Desk {
     /// Stores a piece, and installs the snapshot when it was the last one.
     pub(super) async fn take_piece(&self, body: SnapshotBody) -> Done<SnapshotAnswer> {
         let vote = body.vote.vote();
-        let (mine, applied) = {
-            let metrics = self.raft.metrics();
-            let metrics = metrics.borrow_watched();
-            (metrics.vote, metrics.last_applied)
-        };
+        let mine = self.raft.metrics().borrow_watched().vote;
         let answer = |vote: &Vote, position: u64, done| SnapshotAnswer {
             vote: WireVote::new(vote),
             position: i64::try_from(position).unwrap_or(i64::MAX),
@@ -79,11 +75,13 @@ impl Desk {
         if !vote.is_committed() || last.leader_id.term > body.vote.epoch || !fits {
             return Err(invalid("it cannot be one of this leader's".to_owned()));
         }
+        let id = SnapshotId { end_offset: body.end_offset, epoch: body.epoch };
+        let mut inbox = self.inbox.0.lock().await;
+        // Only now: it may have waited for the same snapshot to be installed.
+        let applied = self.raft.metrics().borrow_watched().last_applied;
         if applied.is_some_and(|applied| applied >= last) {
             return Ok(answer(&vote, end, true));
         }
-        let id = SnapshotId { end_offset: body.end_offset, epoch: body.epoch };
-        let mut inbox = self.inbox.0.lock().await;
         if position == 0 {
             let (disk, part) = (self.store.disk().clone(), self.store.part_path(id));
             let begun = self.blocking(move || Receiving::begin(&*disk, part, id, size)).await?;

@@ -83,8 +83,7 @@ async fn a_large_snapshot_gets_through_bad_wires() {
     let purged = |m: &openraft::RaftMetrics<TypeConfig>| m.purged.is_some();
     let wait = cluster.nodes[&leader].raft.wait(Some(PATIENCE));
     wait.metrics(purged, "old entries are purged").await.unwrap();
-    // Whoever sends a piece waits ten seconds for an answer that is lost.
-    let bad = Faults { lose: 10, lose_answer: 40, double: 200, delay_ms: 5 };
+    let bad = Faults { lose: 20, lose_answer: 100, double: 200, delay_ms: 5 };
     *cluster.wires.faults.lock().unwrap() = bad;
     cluster.start_node(away, Start::default()).await;
     cluster.agree(last.offset).await;
