@@ -210,7 +210,7 @@ def catches_up(c, node):
 
 def leader_and_follower(c):
     """The id of the active controller, and a node that is another one."""
-    told = next(iter(c.nodes.values())).port
+    told = next(node.port for node in c.nodes.values() if node.alive())
     end = time.time() + 30
     while (leader := wire.active_controller(told)) not in c.nodes:
         assert time.time() < end, "no active controller"
