@@ -1,12 +1,14 @@
 """What nodes do by themselves from time to time: leadership goes back to the preferred replicas, and snapshots of the metadata
-are written and the log is cut behind them, for their size alone or for the time alone."""
+are written and the log is cut behind them, for their size alone or for the time alone. And what they are told to do in bulk:
+hundreds of replicas move at once."""
+import json
 import struct
 
 import tap
 import wire
 from broker import KAFKA, tool, until
 from cluster import BROKER, CONTROLLER, Cluster, all_in_sync
-from load import FAST, create
+from load import FAST, Load, create
 from wirebytes import Connection, array, frame, i8, request, string
 
 CONTROLLERS, VICTIM, OTHER = (1, 2, 3), 4, 6
@@ -71,6 +73,57 @@ def balanced_after_a_restart(c):
     away_and_back(c, restarted)
 
 
+def reassign(c, plan, action, *more):
+    """kafka-reassign-partitions with the replicas of each partition of the topic `many`."""
+    rows = [{"topic": "many", "partition": p, "replicas": replicas, "log_dirs": ["any"] * len(replicas)} for p, replicas in plan.items()]
+    file = c.folder / "many.json"
+    file.write_text(json.dumps({"version": 1, "partitions": rows}))
+    return tool("kafka-reassign-partitions", "--bootstrap-server", c[OTHER].bootstrap, f"--{action}", "--reassignment-json-file", file, *more).stdout
+
+
+def many_reassigned(c):
+    """Hundreds of partitions move at once under load, and the controller that began it dies; then as many are to move back, too
+    slowly ever to be done, and all of that is cancelled."""
+    n, brokers = 300, {4, 5, 6}
+    placed = {p: replicas for (_, p), (_, replicas, _) in create(c, "many", n, copies=2).items()}
+    load = Load(c, "many", 2_000_000, 4_000)
+    load.wait_acked(40_000)
+    moved = {p: [*(brokers - set(replicas)), replicas[0]] for p, replicas in placed.items()}
+    killed = quorum_leader(c)
+    told = reassign(c, moved, "execute")
+    assert "Successfully started partition reassignments" in told, told[-1500:]
+    leads_no_more(c, killed)
+
+    def there(plan, wait=120):
+        astray = None
+
+        def looked():
+            nonlocal astray
+            now = wire.metadata(c[OTHER].port, "many")
+            # What is cancelled keeps its replicas, and not their order.
+            astray = {p: at for p, at in now.items() if not set(at[1]) == set(at[2]) == set(plan[p])}
+            return now and not astray
+
+        until(lambda: f"{len(astray)} are not where they should be: {dict(list(astray.items())[:5])}", looked, wait)
+
+    there(moved)
+    c[killed].start()
+    told = reassign(c, moved, "verify")
+    assert told.count("is completed.") == n, told[-1500:]
+    told = reassign(c, placed, "execute", "--throttle", "1000")
+    assert "Successfully started partition reassignments" in told, told[-1500:]
+    load.goes_on()
+    told = tool("kafka-reassign-partitions", "--bootstrap-server", c[OTHER].bootstrap, "--list").stdout
+    assert told.count("many-") > n // 2, told[-1500:]
+    reassign(c, placed, "cancel")
+    there(moved)
+    told = tool("kafka-reassign-partitions", "--bootstrap-server", c[OTHER].bootstrap, "--list").stdout
+    assert "No partition reassignments found." in told, told[-1500:]
+    load.goes_on()
+    load.enough()
+    load.verified()
+
+
 def changes(c, first, n):
     """So many changes of the metadata, each by itself: a topic's configuration, again and again."""
     with Connection(c[OTHER].port, 30) as conn:
@@ -122,5 +175,5 @@ def snapshots(c):
 
 def run():
     with Cluster(config=CONFIG, roles=[CONTROLLER] * 3 + [BROKER] * 3, each=EACH) as c:
-        for story in (balanced, balanced_by_the_next_controller, balanced_after_a_restart, snapshots):
+        for story in (balanced, balanced_by_the_next_controller, balanced_after_a_restart, many_reassigned, snapshots):
             tap.run(f"chores/{story.__name__}", story, c)

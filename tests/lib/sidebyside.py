@@ -18,6 +18,8 @@ def main(script, measure, args=(), rounds=5, env=lambda broker: {}):
             around = {**os.environ, "BROKER": broker, "BENCH_ONE": "1", **env(broker)}
             out = subprocess.run([script, *sys.argv[1:]], env=around, stdout=subprocess.PIPE, text=True, check=True).stdout
             for line in out.splitlines():
+                # At once, too: a round that fails later must not take the figures of those before it.
+                print(f"{broker}\t{line}", file=sys.stderr, flush=True)
                 name, value = line.split("\t")
                 table.setdefault(name, {}).setdefault(broker, []).append(float(value))
     told = " ".join([*map(str, args), f"medians of {rounds}"])

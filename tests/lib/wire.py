@@ -1,14 +1,15 @@
 """Requests by hand, each on a connection of its own, for what no client can ask for or shows the answer of."""
 import socket
 import struct
+import time
 
 from wirebytes import array, batch, blob, i8, i16, i32, i64, record, string
 
 
-def ask(port, key, version, body, flexible=False, timeout=30):
-    """The bytes of the response behind its header."""
+def ask(port, key, version, body, flexible=False, timeout=30, source=None):
+    """The bytes of the response behind its header; `source` is the address of this machine that it comes from."""
     request = i16(key) + i16(version) + i32(7) + string("by-hand") + (b"\0" if flexible else b"") + body
-    with socket.create_connection(("127.0.0.1", port), timeout) as s:
+    with socket.create_connection(("127.0.0.1", port), timeout, source and (source, 0)) as s:
         s.sendall(i32(len(request)) + request)
         data = b""
         while len(data) < 4 or len(data) < 4 + struct.unpack(">i", data[:4])[0]:
@@ -28,8 +29,9 @@ def alter_log_dirs(port, dir, topic, partitions):
 
 
 def produce(port, topic, partition, value, timeout=30, acks=-1, timeout_ms=10_000):
-    """Produce, with acks=all if nothing else is said: the error code."""
-    records = batch([record(None, value)])
+    """Produce, with acks=all if nothing else is said: the error code. The record is of now: what is older than a week is deleted
+    by whoever looks for that next."""
+    records = batch([record(None, value)], base_timestamp=int(time.time() * 1000))
     body = string(None) + i16(acks) + i32(timeout_ms) + array([string(topic) + array([i32(partition) + blob(records)])])
     out = ask(port, 0, 3, body, timeout=timeout)
     return struct.unpack_from(">h", out, 4 + 2 + len(topic) + 4 + 4)[0]

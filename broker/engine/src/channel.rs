@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use ottla_controller::{Command, Reply};
 use ottla_quorum::Leadership;
 use ottla_wire::ErrorCode;
+use ottla_wire::schema::principal::DefaultPrincipalData;
 use tokio::sync::watch;
 
 use crate::controller::ControllerHandle;
@@ -19,11 +21,21 @@ pub type Answered = Result<Reply, ErrorCode>;
 /// A reply on its way.
 pub type Answering = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
+/// The client that a command comes from, as its broker knows it (KIP-590).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asker {
+    /// Who it is.
+    pub principal: Arc<DefaultPrincipalData>,
+    /// Where it is.
+    pub address: IpAddr,
+}
+
 /// Carries commands to the controller of another node. Lives with who knows the wire.
 pub trait RemoteController: Debug + Send + Sync + 'static {
-    /// Asks the controller of node `leader`. `NOT_CONTROLLER` when it cannot be reached, or is not
-    /// the active one; what was asked may have happened all the same.
-    fn submit(&self, leader: i32, command: Command) -> Answering;
+    /// Asks the controller of node `leader`, for this node itself where there is no `asker`.
+    /// `NOT_CONTROLLER` when it cannot be reached, or is not the active one; what was asked may have
+    /// happened all the same.
+    fn submit(&self, leader: i32, asker: Option<Asker>, command: Command) -> Answering;
 }
 
 /// The way to the active controller: this node's own, or that of the node which leads the quorum.
@@ -54,16 +66,24 @@ impl ControllerChannel {
         self.local.as_ref()
     }
 
-    /// Asks the active controller.
+    /// Asks the active controller, for this node itself.
     ///
     /// # Errors
     /// `NOT_CONTROLLER` if none is known, or it ceased to be active before its answer was
     /// committed; the latter may have happened all the same.
     pub fn submit(&self, command: Command) -> Answering {
+        self.submit_for(None, command)
+    }
+
+    /// Asks the active controller for a client.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_for(&self, asker: Option<Asker>, command: Command) -> Answering {
         let leader = self.leadership.borrow().leader.map(|leader| leader.id);
         match (leader, &self.local, &self.remote) {
             (Some(leader), _, Some(remote)) if leader != self.me => {
-                let answer = remote.submit(leader, command);
+                let answer = remote.submit(leader, asker, command);
                 let leadership = self.leadership.clone();
                 Box::pin(async move {
                     tokio::select! {
@@ -107,7 +127,7 @@ mod tests {
     struct Silent;
 
     impl RemoteController for Silent {
-        fn submit(&self, _: i32, _: Command) -> Answering {
+        fn submit(&self, _: i32, _: Option<Asker>, _: Command) -> Answering {
             Box::pin(std::future::pending())
         }
     }

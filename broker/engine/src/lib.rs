@@ -42,7 +42,9 @@ mod wishes;
 
 pub use crate::core::Core;
 pub use assignments::Assignments;
-pub use channel::{Answered, Answering, ControllerChannel, RemoteController, led_by_another};
+pub use channel::{
+    Answered, Answering, Asker, ControllerChannel, RemoteController, led_by_another,
+};
 pub use cluster::Cluster;
 pub use controller::{ControllerHandle, ControllerStart};
 pub use dirs::{LogDir, LogDirs};

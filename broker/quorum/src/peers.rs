@@ -5,6 +5,7 @@
 //! where it said last.
 
 mod progress;
+mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,15 +15,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla_wire::{Message, Uuid};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::pace::Pace;
-use crate::rpc::{self, Kind, Refusal, RequestHead, RpcError};
+use crate::rpc::{self, Applicant, Kind, Refusal, RequestHead, RpcError};
 use crate::simulated;
 use crate::transport::{Transport, TransportError};
 use crate::types::Vote;
 use crate::voter::{Member, NodeKey};
 use progress::Progress;
+use word::Spoken;
+pub(crate) use word::Word;
 
 /// Most other nodes that are remembered.
 const MAX_KNOWN: usize = 1024;
@@ -71,6 +75,8 @@ struct Known {
     processes: BTreeMap<NodeKey, Processes>,
     /// The last entry that each acknowledged to this leader, and in which vote's name it was asked.
     acknowledged: BTreeMap<NodeKey, (Vote, u64)>,
+    /// What each said of itself last.
+    words: BTreeMap<NodeKey, Spoken>,
     /// How each keeps up.
     progress: BTreeMap<NodeKey, Progress>,
     /// Who has lost what it acknowledged, so that it is told once.
@@ -94,6 +100,8 @@ pub(crate) struct Peers {
     incarnation: i64,
     pace: Pace,
     known: Mutex<Known>,
+    /// Somebody said what it is.
+    word: Notify,
 }
 
 impl Peers {
@@ -105,8 +113,8 @@ impl Peers {
         pace: Pace,
     ) -> Self {
         let incarnation = simulated::chance().cast_signed();
-        let known = Mutex::default();
-        Self { transport, me, directory, cluster_id, incarnation, pace, known }
+        let (known, word) = (Mutex::default(), Notify::new());
+        Self { transport, me, directory, cluster_id, incarnation, pace, known, word }
     }
 
     /// How the others are asked.
@@ -207,6 +215,28 @@ impl Peers {
         let mut known = self.known.lock();
         known.acknowledged.remove(&key);
         known.forgetful.remove(&key);
+    }
+
+    /// Notes what a process of a member says of itself to this node, which leads an epoch.
+    pub(crate) fn greeted(&self, key: NodeKey, process: i64, epoch: i32, applicant: Applicant) {
+        let mut known = self.known.lock();
+        if known.words.len() >= MAX_KNOWN && !known.words.contains_key(&key) {
+            return;
+        }
+        let before = known.words.get(&key).copied();
+        known.words.insert(key, Spoken::new(before, process, epoch, applicant));
+        drop(known);
+        self.word.notify_one();
+    }
+
+    /// What a member said of itself to the leader of an epoch.
+    pub(crate) fn word_of(&self, key: NodeKey, epoch: i32) -> Word {
+        self.known.lock().words.get(&key).map_or(Word::None, |word| word.to(epoch))
+    }
+
+    /// Waits until some member says what it is. One waits at a time.
+    pub(crate) async fn word(&self) {
+        self.word.notified().await;
     }
 
     /// Whether a node of another cluster is new here. It asks many times a second, and a person is told once.

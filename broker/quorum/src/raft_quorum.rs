@@ -1,5 +1,6 @@
 //! The quorum as openraft makes it.
 
+mod bereaved;
 mod caught_up;
 pub(crate) mod desk;
 pub(crate) mod greet;

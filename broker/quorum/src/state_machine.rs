@@ -412,6 +412,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.since = SinceSnapshot::default();
         self.signals.unsaved_since.send_replace(None);
         self.store.keep_snapshot(id, meta.clone(), kraft_version);
+        if let Some(last) = meta.last_log_id {
+            // Before the high watermark moves: what an overruled leader left in the log would lie below it.
+            let store = self.store.clone();
+            blocking(move || store.begin_behind(last)).await?;
+        }
         self.publish();
         Ok(())
     }

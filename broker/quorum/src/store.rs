@@ -284,6 +284,11 @@ impl Store {
         Ok(())
     }
 
+    /// Begins the log anew behind a snapshot up to `upto`, unless it has that entry.
+    pub(crate) fn begin_behind(&self, upto: LogId) -> Result<(), QuorumError> {
+        if upto.index < self.next_index() { Ok(()) } else { self.purge(upto) }
+    }
+
     /// Forgets all entries up to `upto`. When the log does not reach it, as after the snapshot of a leader was
     /// installed, the log begins anew behind it.
     pub(crate) fn purge(&self, upto: LogId) -> Result<(), QuorumError> {

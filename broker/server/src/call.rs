@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use ottla_engine::Asker;
 use ottla_telemetry::Client;
 use ottla_wire::api::Listener;
+use ottla_wire::schema::principal::DefaultPrincipalData;
 
 use crate::context::Context;
 use crate::vigil::Heard;
@@ -21,6 +23,8 @@ pub struct Session {
     pub listener: Arc<str>,
     /// Which kind of listener it is.
     pub kind: Listener,
+    /// Who the peer is; of a request in an Envelope, the client it came from.
+    pub principal: Arc<DefaultPrincipalData>,
     /// Whose heartbeats came on it.
     pub heard: Heard,
     /// What the client called itself in its first request, for log lines.
@@ -63,12 +67,10 @@ impl Call {
         format!("/{}", java_address(self.session.remote.ip()))
     }
 
-    /// The client's address as an Envelope has it: 4 or 16 bytes.
-    pub(crate) fn client_address(&self) -> Vec<u8> {
-        match self.session.remote.ip().to_canonical() {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets().to_vec(),
-        }
+    /// The client, for whom a controller is asked.
+    pub(crate) fn asker(&self) -> Asker {
+        let principal = Arc::clone(&self.session.principal);
+        Asker { principal, address: self.session.remote.ip().to_canonical() }
     }
 
     /// Notes that the request needs another node's controller.

@@ -36,6 +36,7 @@ impl ottla_net::Opener for Opener {
             remote: peer.remote,
             listener: peer.listener,
             kind: self.kind,
+            principal: Arc::clone(&self.context.anonymous),
             heard: Heard::default(),
             client: OnceLock::new(),
             software: OnceLock::new(),

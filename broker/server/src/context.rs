@@ -9,14 +9,15 @@ use ottla_controller::{Command, Reply};
 use ottla_coordinator::group::DeletedTopic;
 use ottla_coordinator::{Command as GroupCommand, Request};
 use ottla_engine::{
-    ControllerChannel, Core, FetchSessions, Groups, Lifecycle, LogDirs, Moves, OFFSETS_TOPIC,
-    PartitionId, Replicas,
+    Asker, ControllerChannel, Core, FetchSessions, Groups, Lifecycle, LogDirs, Moves,
+    OFFSETS_TOPIC, PartitionId, Replicas,
 };
 use ottla_metadata::{Delta, Image};
 use ottla_quorum::{Quorum, RaftQuorum};
 use ottla_wire::api::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse,
 };
+use ottla_wire::schema::principal::DefaultPrincipalData;
 use ottla_wire::{ErrorCode, Uuid};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
@@ -33,6 +34,8 @@ pub struct Context {
     pub node_id: i32,
     /// The cluster's id.
     pub cluster_id: String,
+    /// The principal of those who do not say who they are.
+    pub anonymous: Arc<DefaultPrincipalData>,
     /// The node's settings as its file gave them.
     pub initial: Arc<BrokerConfig>,
     /// The node's settings as they are now; see [`config`](Self::config).
@@ -137,11 +140,11 @@ impl Context {
 
     /// Makes topics that clients use and that are not there, with the broker's defaults, and waits
     /// until this node has them. What cannot be made stays missing; the log says why.
-    pub async fn create_missing(&self, names: Vec<String>) {
+    pub async fn create_missing(&self, asker: Asker, names: Vec<String>) {
         let config = self.config();
         let topics = names.iter().map(|name| missing_topic(&config, name)).collect();
         let request = CreateTopicsRequest { topics, timeout_ms: 30_000, ..Default::default() };
-        match self.controller.submit(Command::CreateTopics(request)).await {
+        match self.controller.submit_for(Some(asker), Command::CreateTopics(request)).await {
             Ok(Reply::CreateTopics(response)) => tell_failures(&response),
             Ok(other) => debug!(?other, "topics are not created"),
             Err(error) => debug!(%error, "topics are not created: no controller"),

@@ -28,6 +28,7 @@ use ottla_quorum::format::read_bootstrap;
 use ottla_quorum::{Quorum, QuorumError, hand_over};
 use ottla_replica::session::CacheSettings;
 use ottla_wire::Uuid;
+use ottla_wire::schema::principal::DefaultPrincipalData;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info};
@@ -163,6 +164,7 @@ impl Node {
         let context = Arc::new(Context {
             node_id,
             cluster_id: found.cluster_id.clone(),
+            anonymous: Arc::new(DefaultPrincipalData::anonymous()),
             initial: Arc::clone(&config),
             current,
             published: ArcSwap::default(),

@@ -36,6 +36,7 @@ pub mod records;
 pub mod replica;
 pub mod rng;
 pub mod shard;
+pub mod sharer;
 pub mod trace;
 pub mod whole;
 pub mod world;

@@ -1,5 +1,6 @@
 //! Runs seeds.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -111,8 +112,24 @@ fn fresh() -> u64 {
     now.map_or(0, |since| since.as_millis() as u64).wrapping_mul(1_000_003)
 }
 
+thread_local! {
+    /// What a thread runs.
+    static SEED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Tells the seed of a panic at once: one in the middle of another ends the process, and nobody else would tell it.
+#[allow(clippy::print_stdout)]
+fn tell_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        println!("seed {} panics: {panic}", SEED.get());
+        default(panic);
+    }));
+}
+
 /// A run whose panics are violations too.
 fn guarded(seed: u64, print: Print, level: Level) -> Outcome {
+    SEED.set(seed);
     let keep = if print == Print::Yes { 0 } else { SHOWN };
     let ran = catch_unwind(AssertUnwindSafe(|| level.run(seed, Trace::new(keep, print))));
     ran.unwrap_or_else(|panic| {
@@ -173,6 +190,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    tell_panics();
     let begin = Instant::now();
     let totals = Totals::default();
     let next = AtomicU64::new(plan.from);

@@ -6,8 +6,9 @@
 //! whose clock jumps; `faults.rs` has the list. Then all faults stop, and all must be well in bounded time.
 //!
 //! With whole nodes, each member runs the real controller on top of that, and brokers the real engine: their life in the
-//! cluster, their logs, the partitions that they lead and follow, and the coordinators of groups. Clients have topics made,
-//! moved and deleted by way of any node, producers write, and others commit offsets.
+//! cluster, their logs, the partitions that they lead and follow, and the coordinators of groups; in half of the clusters some
+//! are both in one process. Clients have topics made, moved and deleted by way of any node, producers write, their old records
+//! are deleted, and others commit offsets or share partitions out in a group. Disks fill up, too, for a while.
 //!
 //! Invariant: a run is a function of its seed. Chance and threads come from [`ottla_quorum::simulated`]; tokio's own chance
 //! follows from the seed where it is built with `--cfg tokio_unstable`, as the suite does.
@@ -30,6 +31,7 @@ pub mod plan;
 pub mod producers;
 pub mod serve;
 pub mod service;
+pub mod sharers;
 pub mod wires;
 pub mod world;
 

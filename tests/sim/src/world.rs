@@ -221,7 +221,7 @@ impl World {
         }
         self.producers.iter_mut().for_each(|producer| producer.writing = false);
         self.members.iter_mut().for_each(|member| member.writing = false);
-        self.joiners.iter_mut().for_each(|joiner| joiner.writing = false);
+        self.joiners.iter_mut().for_each(|joiner| joiner.sharer.writing = false);
         self.wait(healing::WITHIN_MS, "healing", healing::ailing)?;
         self.settle()?;
         let took = self.hub.now - begin;

@@ -96,7 +96,10 @@ impl Desk {
                 self.done(&answer)
             }
             Kind::Transfer => self.transfer(incoming.body()?).await,
-            Kind::Hello => self.hello(from, incoming.body()?).await,
+            Kind::Hello => {
+                let process = incoming.head.incarnation;
+                self.hello((from, process), incoming.body()?).await
+            }
             Kind::Change => self.change(from, incoming.body()?).await,
         }
     }
@@ -237,7 +240,7 @@ impl Desk {
         self.done(&wire)
     }
 
-    async fn hello(&self, from: NodeKey, body: HelloBody) -> Done<Bytes> {
+    async fn hello(&self, (from, process): (NodeKey, i64), body: HelloBody) -> Done<Bytes> {
         let (key, member) = control::from_wire(&body.member);
         if key != from {
             return Err(No(Refusal::Invalid, format!("it speaks for {key}, and is {from}")));
@@ -250,6 +253,9 @@ impl Desk {
             (metrics.vote.leader_id().term, metrics.current_leader)
         };
         let leads = leader == Some(self.node);
+        if leads {
+            self.peers.greeted(from, process, epoch, applicant);
+        }
         if leads && matches!(applicant, Applicant::Blank | Applicant::CatchingUp) {
             // Its log is shorter than this node saw it last; without this it would never be filled again.
             self.peers.begins_anew(from);

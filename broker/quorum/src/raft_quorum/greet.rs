@@ -258,13 +258,13 @@ impl Greeter {
         }
         match self.standings.now() {
             Standing::Full => {}
-            Standing::Asking => self.decide(&answers).await,
+            Standing::Asking => self.decide(heard, &answers).await,
             Standing::CatchingUp => self.catch_up(heard, &answers).await,
         }
     }
 
     /// Begins with the others, or finds that they began without this node.
-    async fn decide(&mut self, answers: &[&HelloAnswer]) {
+    async fn decide(&mut self, heard: &mut Heard, answers: &[&HelloAnswer]) {
         let past: Vec<_> = answers.iter().filter(|answer| answer.has_past).collect();
         if past.is_empty() {
             let blank: BTreeSet<NodeKey> =
@@ -296,6 +296,8 @@ impl Greeter {
             );
             let standings = self.standings.clone();
             let done = simulated::blocking(move || standings.complete()).await;
+            // The leader is told once more what this node is now.
+            heard.told = None;
             if let Ok(Err(e)) = done {
                 tracing::error!("cannot stand by: {e}");
             }
@@ -338,6 +340,8 @@ impl Greeter {
         match simulated::blocking(move || standings.complete()).await {
             Ok(Ok(())) => {
                 self.raft.runtime_config().elect(true);
+                // The leader counts on this node once it hears that.
+                heard.told = None;
                 tracing::info!("node {} has the metadata log again, and votes", self.node.id);
             }
             Ok(Err(e)) => tracing::error!("cannot note that this node has caught up: {e}"),

@@ -95,11 +95,13 @@ impl Changer {
             VoterChange::Add(voter) => self.add(voter).await,
             VoterChange::Remove(key) if key == self.node => {
                 self.check_removable(key)?;
+                self.check_spare(key).await?;
                 drop(one);
                 self.leave().await
             }
             VoterChange::Remove(key) => {
                 self.check_removable(key)?;
+                self.check_spare(key).await?;
                 // Who asks is there, though a leader just elected may not have heard it yet.
                 let is_there = by == Asker::Member(key) || self.is_heard(key);
                 let stays = if is_there { Gone::Follows } else { Gone::Forgotten };
@@ -109,7 +111,7 @@ impl Changer {
         }
     }
 
-    fn must_lead(&self) -> Result<(), QuorumError> {
+    pub(super) fn must_lead(&self) -> Result<(), QuorumError> {
         let now = *self.leadership.borrow();
         if now.leader == Some(self.node) && now.role != Role::Follower {
             return Ok(());
@@ -117,7 +119,7 @@ impl Changer {
         Err(QuorumError::NotLeader { leader: now.leader.filter(|leader| *leader != self.node) })
     }
 
-    fn membership(&self) -> Arc<StoredMembership> {
+    pub(super) fn membership(&self) -> Arc<StoredMembership> {
         self.raft.metrics().borrow_watched().membership_config.clone()
     }
 
@@ -415,6 +417,7 @@ impl Changer {
             self.check_removable(old)?;
             let added = self.set_node(voter.key, voter.member.clone()).await?;
             self.caught_up(voter.key, added).await?;
+            self.check_spare(old).await?;
             // Its directory is gone, and nobody will ever answer for it.
             self.remove(old, Gone::Forgotten).await?;
         }

@@ -360,6 +360,45 @@ mod tests {
         }
     }
 
+    /// What lies below a snapshot is not checked at the start, so it must not be what a loss of power left of it.
+    #[test]
+    fn what_lies_below_a_snapshot_survives_a_loss_of_power() {
+        for seed in 0..20 {
+            let disk = SimDisk::new(seed);
+            let store = open(&disk);
+            let id = |index| LogId::new(CommittedLeaderId::new(1), index);
+            let entry = |index| Entry::new(id(index), EntryPayload::Blank);
+            store.append((0..5).map(entry).collect()).unwrap();
+            let bytes = |store: &Store| store.read_batches(0, 5).unwrap();
+            let written = bytes(&store);
+            let id = SnapshotId { end_offset: 5, epoch: 1 };
+            let head = snapshot::Head { last_contained_ms: 0, epoch: 1, controls: &[] };
+            store.write_snapshot(id, &head, std::iter::empty(), 0).unwrap();
+            let disk = disk.next_process();
+            disk.lose_power();
+            let store = open(&disk);
+            assert_eq!((store.log.start_offset(), store.log.end_offset()), (0, 5), "seed {seed}");
+            assert_eq!(bytes(&store), written, "seed {seed}");
+        }
+    }
+
+    /// A leader's snapshot comes to a node whose log is shorter, and another one: nothing of that is below the high watermark.
+    #[test]
+    fn a_log_that_lacks_the_end_of_a_snapshot_begins_behind_it() {
+        let store = open(&SimDisk::new(1));
+        let id = |epoch, index| LogId::new(CommittedLeaderId::new(epoch), index);
+        let entry = |index| Entry::new(id(1, index), EntryPayload::Blank);
+        store.append((0..5).map(entry).collect()).unwrap();
+        let place = |store: &Store| (store.log.start_offset(), store.log.end_offset());
+        store.begin_behind(id(1, 4)).unwrap();
+        assert_eq!(place(&store), (0, 5));
+        let meta = SnapshotMeta { last_log_id: Some(id(2, 6)), ..SnapshotMeta::default() };
+        store.keep_snapshot(SnapshotId { end_offset: 7, epoch: 2 }, meta, 1);
+        store.begin_behind(id(2, 6)).unwrap();
+        assert_eq!(place(&store), (7, 7));
+        assert_eq!(store.last(), Some(id(2, 6)));
+    }
+
     /// The disk of a node that died when it had a snapshot which its longer log does not lead to.
     fn overtaken() -> (SimDisk, SnapshotId) {
         let disk = SimDisk::new(1);

@@ -27,6 +27,8 @@ impl Store {
         if self.disk.exists(&path).map_err(|e| QuorumError::io("look for", &path, e))? {
             return Ok(());
         }
+        // What lies below a snapshot is not looked at again when the node starts.
+        self.flush()?;
         snapshot::write(&*self.disk, &path, head, records, now_ms)
     }
 
@@ -43,6 +45,7 @@ impl Store {
     /// Gives a snapshot that was received its name; durable when this returns.
     pub(crate) fn adopt_snapshot(&self, id: SnapshotId, part: &Path) -> Result<(), QuorumError> {
         let path = self.dir.join(id.file_name());
+        self.flush()?;
         let written = self.disk.open(part, Open::Write).and_then(|file| {
             file.sync_data()?;
             self.disk.rename(part, &path)?;

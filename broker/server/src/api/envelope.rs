@@ -10,8 +10,8 @@ use ottla_wire::api::Listener;
 use ottla_wire::api::envelope::{EnvelopeRequest, EnvelopeResponse};
 use ottla_wire::api::header::RequestHeader;
 use ottla_wire::schema::principal::DefaultPrincipalData;
-use ottla_wire::{ApiKey, Decoder, ErrorCode, Message};
-use tracing::warn;
+use ottla_wire::{ApiKey, Decoder, ErrorCode};
+use tracing::{debug, warn};
 
 use crate::answer::Answer;
 use crate::call::{Call, Session};
@@ -23,10 +23,14 @@ use crate::vigil::Heard;
 pub fn handle(call: Call, request: EnvelopeRequest) -> Answer<EnvelopeResponse> {
     let failed = |error_code| EnvelopeResponse { error_code, ..Default::default() };
     let remote = call.session.remote;
-    if let Err(why) = principal(request.request_principal) {
-        warn!(%remote, %why, "an envelope that does not say who asks");
-        return failed(ErrorCode::PRINCIPAL_DESERIALIZATION_FAILURE).into();
-    }
+    let principal = request.request_principal.unwrap_or_default();
+    let principal = match DefaultPrincipalData::from_bytes(principal) {
+        Ok(principal) => Arc::new(principal),
+        Err(why) => {
+            warn!(%remote, %why, "an envelope that does not say who asks");
+            return failed(ErrorCode::PRINCIPAL_DESERIALIZATION_FAILURE).into();
+        }
+    };
     let size = request.request_data.len();
     let mut decoder = Decoder::new(request.request_data);
     let (key, header) = match RequestHeader::decode_at_start(&mut decoder) {
@@ -42,14 +46,17 @@ pub fn handle(call: Call, request: EnvelopeRequest) -> Answer<EnvelopeResponse> 
         warn!(%remote, api = spec.name, version, "an envelope with a request that is not forwarded");
         return failed(ErrorCode::INVALID_REQUEST).into();
     }
+    let client = client(&request.client_host_address, remote);
+    debug!(%principal, client = %client.ip(), broker = %remote, api = spec.name, version, "forwarded");
     let refused = Arc::new(AtomicBool::new(false));
     let inner = Call {
         context: Arc::clone(&call.context),
         session: Arc::new(Session {
             id: call.session.id,
-            remote: client(&request.client_host_address, remote),
+            remote: client,
             listener: Arc::clone(&call.session.listener),
             kind: Listener::Controller,
+            principal,
             heard: Heard::default(),
             client: OnceLock::new(),
             software: OnceLock::new(),
@@ -83,16 +90,6 @@ pub fn handle(call: Call, request: EnvelopeRequest) -> Answer<EnvelopeResponse> 
         }
         Outcome::NoResponse | Outcome::Close(_) => failed(ErrorCode::INVALID_REQUEST).into(),
     }
-}
-
-/// The principal, which has its version before it.
-fn principal(data: Option<Bytes>) -> Result<DefaultPrincipalData, String> {
-    let mut d = Decoder::new(data.unwrap_or_default());
-    let version = d.array::<2>().map(i16::from_be_bytes).map_err(|e| e.to_string())?;
-    if !DefaultPrincipalData::VERSIONS.contains(version) {
-        return Err(format!("version {version} of a principal is not known"));
-    }
-    DefaultPrincipalData::decode(&mut d, version).map_err(|e| e.to_string())
 }
 
 /// The client's address; the broker's, when it does not say.

@@ -30,7 +30,7 @@ pub fn handle(call: Call, request: FindCoordinatorRequest) -> Answer<FindCoordin
         return respond(&call, request.key_type, keys).into();
     }
     Answer::later(async move {
-        call.context.create_missing(vec![OFFSETS_TOPIC.to_owned()]).await;
+        call.context.create_missing(call.asker(), vec![OFFSETS_TOPIC.to_owned()]).await;
         respond(&call, request.key_type, keys)
     })
 }

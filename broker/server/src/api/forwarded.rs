@@ -51,7 +51,7 @@ async fn ask(call: &Call, command: Command, patience: Duration) -> Result<Reply,
     }
     let deadline = tokio::time::Instant::now() + patience;
     loop {
-        match call.context.controller.submit(command.clone()).await {
+        match call.context.controller.submit_for(Some(call.asker()), command.clone()).await {
             Err(ErrorCode::NOT_CONTROLLER) if tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(AGAIN).await;
             }

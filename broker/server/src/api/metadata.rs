@@ -30,7 +30,7 @@ pub fn handle(call: Call, mut request: MetadataRequest) -> Answer<MetadataRespon
     }
     Answer::later(async move {
         // What could not be made is told in the answer as what it is: unknown.
-        call.context.create_missing(missing).await;
+        call.context.create_missing(call.asker(), missing).await;
         answer(&call, &call.context.image(), &request)
     })
 }

@@ -33,7 +33,7 @@ pub(crate) async fn elsewhere<R: Request>(
     if call.session.kind == Listener::Controller || leads {
         return None;
     }
-    Some(context.controllers.forward(request, &call.client_address()).await)
+    Some(context.controllers.forward(request, Some(&call.asker())).await)
 }
 
 /// Changes the voters, as the leader of the quorum.

@@ -91,7 +91,7 @@ async fn quorum(context: &Context) -> QuorumView {
     let topic_name = METADATA_TOPIC.to_owned();
     let topics = vec![DescribeQuorumRequestTopicData { topic_name, partitions }];
     let request = DescribeQuorumRequest { topics };
-    let asked = context.controllers.forward(&request, &[]);
+    let asked = context.controllers.forward(&request, None);
     match tokio::time::timeout(LEADER_PATIENCE, asked).await {
         Ok(Ok(told)) => told_view(&told).unwrap_or(own),
         Ok(Err(_)) | Err(_) => own,

@@ -50,7 +50,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use ottla_engine::{Answering, RemoteController};
+    use ottla_engine::{Answering, Asker, RemoteController};
     use ottla_quorum::{Leadership, NodeKey};
     use ottla_wire::Uuid;
     use ottla_wire::api::controller_registration::ControllerRegistrationResponse;
@@ -67,7 +67,7 @@ mod tests {
     }
 
     impl RemoteController for Active {
-        fn submit(&self, _: i32, _: Command) -> Answering {
+        fn submit(&self, _: i32, _: Option<Asker>, _: Command) -> Answering {
             let error_code = match self.is_new.load(Ordering::Acquire) {
                 true => ErrorCode::NONE,
                 false => ErrorCode::UNSUPPORTED_VERSION,

@@ -1,13 +1,14 @@
 //! Commands to the active controller on another node: what brokers ask themselves goes in requests
 //! of its own, what their clients asked goes in an Envelope that says who asked (KIP-590).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_client::{ClientError, Connection};
 use ottla_config::BrokerConfig;
 use ottla_controller::{Command, Reply};
-use ottla_engine::{Answering, RemoteController, led_by_another};
+use ottla_engine::{Answering, Asker, RemoteController, led_by_another};
 use ottla_quorum::Quorum;
 use ottla_wire::api::Request;
 use ottla_wire::api::envelope::EnvelopeRequest;
@@ -17,12 +18,6 @@ use ottla_wire::{Decoder, Encoder, ErrorCode, Message, Versions};
 use tracing::debug;
 
 use super::{Links, address};
-
-/// The version of what Envelope says of the principal.
-const PRINCIPAL_VERSION: i16 = 0;
-
-/// The principal of those who did not say who they are.
-const ANONYMOUS: &str = "ANONYMOUS";
 
 /// The controllers of the cluster.
 #[derive(Debug)]
@@ -81,21 +76,22 @@ impl Controllers {
         voter.or_else(registered).or_else(|| address::configured(&self.config, id))
     }
 
-    /// Hands a client's request to the controller that leads now, as that client's.
+    /// Hands a request to the controller that leads now, as its client's; as this node's own where
+    /// there is no `asker`.
     ///
     /// # Errors
     /// `NOT_CONTROLLER` when nobody is known to lead, or who was known does not.
     pub(crate) async fn forward<R: Request>(
         &self,
         request: &R,
-        host: &[u8],
+        asker: Option<&Asker>,
     ) -> Result<R::Response, ErrorCode> {
         let leadership = self.quorum.leadership();
         let leader = leadership.borrow().leader.ok_or(ErrorCode::NOT_CONTROLLER)?.id;
         let address = self.address(leader).ok_or(ErrorCode::NOT_CONTROLLER)?;
         let answer = async {
             let connection = self.links.get(&address).await?;
-            enveloped(&connection, request, host).await
+            enveloped(&connection, request, asker).await
         };
         tokio::select! {
             biased;
@@ -106,14 +102,14 @@ impl Controllers {
 }
 
 impl RemoteController for Controllers {
-    fn submit(&self, leader: i32, command: Command) -> Answering {
+    fn submit(&self, leader: i32, asker: Option<Asker>, command: Command) -> Answering {
         let Some(address) = self.address(leader) else {
             debug!(leader, "nobody says where the controller listens");
             return Box::pin(std::future::ready(Err(ErrorCode::NOT_CONTROLLER)));
         };
         let links = Arc::clone(&self.links);
         Box::pin(async move {
-            let asked = async { ask(&*links.get(&address).await?, command).await };
+            let asked = async { ask(&*links.get(&address).await?, asker.as_ref(), command).await };
             asked.await.map_err(|unanswered: Unanswered| {
                 if let Unanswered::Failed(error) = &unanswered {
                     debug!(leader, %error, "the controller cannot be asked");
@@ -125,7 +121,7 @@ impl RemoteController for Controllers {
 }
 
 macro_rules! carry {
-    ($connection:ident, $command:ident; own: $($own:ident),*; of_clients: $($asked:ident),*;) => {
+    ($connection:ident, $asker:ident, $command:ident; own: $($own:ident),*; of_clients: $($asked:ident),*;) => {
         match $command {
             $(Command::$own(request) => {
                 let response = $connection.send(&request).await?;
@@ -135,7 +131,7 @@ macro_rules! carry {
                 Ok(Reply::$own(response))
             })*
             $(Command::$asked(request) => {
-                enveloped($connection, &request, &[]).await.map(Reply::$asked)
+                enveloped($connection, &request, $asker).await.map(Reply::$asked)
             })*
             // The runner's own; nobody sends them.
             Command::Activate { .. } | Command::Tick => {
@@ -145,9 +141,13 @@ macro_rules! carry {
     };
 }
 
-async fn ask(connection: &Connection, command: Command) -> Result<Reply, Unanswered> {
+async fn ask(
+    connection: &Connection,
+    asker: Option<&Asker>,
+    command: Command,
+) -> Result<Reply, Unanswered> {
     carry! {
-        connection, command;
+        connection, asker, command;
         own: RegisterBroker, BrokerHeartbeat, RegisterController, AllocateProducerIds,
              AlterPartition, AssignReplicasToDirs;
         of_clients: UnregisterBroker, CreateTopics, CreatePartitions, DeleteTopics,
@@ -161,14 +161,18 @@ async fn ask(connection: &Connection, command: Command) -> Result<Reply, Unanswe
 async fn enveloped<R: Request>(
     connection: &Connection,
     request: &R,
-    host: &[u8],
+    asker: Option<&Asker>,
 ) -> Result<R::Response, Unanswered> {
     let newest = connection.version(R::KEY, Versions::new(0, i16::MAX))?;
     let (version, request_data) = newest_that_can_say(request, newest)?;
+    let principal = match asker {
+        Some(asker) => asker.principal.to_bytes(),
+        None => DefaultPrincipalData::anonymous().to_bytes(),
+    };
     let envelope = EnvelopeRequest {
         request_data,
-        request_principal: Some(principal()?),
-        client_host_address: Bytes::copy_from_slice(host),
+        request_principal: Some(principal.map_err(ClientError::from)?),
+        client_host_address: asker.map(|asker| octets(asker.address)).unwrap_or_default(),
     };
     let answer = connection.send(&envelope).await?;
     if answer.error_code != ErrorCode::NONE {
@@ -209,15 +213,10 @@ fn newest_that_can_say<R: Request>(request: &R, newest: i16) -> Result<(i16, Byt
     }
 }
 
-/// Who asks, with the version before it.
-fn principal() -> Result<Bytes, ClientError> {
-    let who = DefaultPrincipalData {
-        r#type: "User".to_owned(),
-        name: ANONYMOUS.to_owned(),
-        token_authenticated: false,
-    };
-    let mut e = Encoder::new();
-    e.raw(&PRINCIPAL_VERSION.to_be_bytes());
-    who.encode(&mut e, PRINCIPAL_VERSION)?;
-    Ok(e.into_bytes()?)
+/// An address in the 4 or 16 bytes that an Envelope has for it.
+fn octets(address: IpAddr) -> Bytes {
+    match address {
+        IpAddr::V4(address) => Bytes::copy_from_slice(&address.octets()),
+        IpAddr::V6(address) => Bytes::copy_from_slice(&address.octets()),
+    }
 }

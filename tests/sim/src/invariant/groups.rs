@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::joiner::{Joiner, Learned, SHARES};
+use crate::sharer::{Learned, SHARES, Sharer};
 use crate::{Verdict, violated};
 
 const NAME: &str = "groups";
@@ -107,11 +107,11 @@ impl Groups {
 
 /// What is not healed of the group; `None` when all is.
 #[must_use]
-pub fn ailing(joiners: &[Joiner]) -> Option<String> {
+pub fn ailing<'a>(sharers: impl Iterator<Item = &'a Sharer>) -> Option<String> {
     let mut all: Vec<i32> = Vec::new();
     let mut generations = Vec::new();
-    for joiner in joiners {
-        let Some((generation, shares)) = joiner.shares() else {
+    for sharer in sharers {
+        let Some((generation, shares)) = sharer.shares() else {
             return Some("a member of the group has no assignment".into());
         };
         generations.push(generation);
@@ -119,7 +119,7 @@ pub fn ailing(joiners: &[Joiner]) -> Option<String> {
     }
     generations.dedup();
     all.sort_unstable();
-    let whole = joiners.is_empty() || all.into_iter().eq(0..SHARES);
+    let whole = generations.is_empty() || all.into_iter().eq(0..SHARES);
     (generations.len() > 1 || !whole)
         .then(|| format!("the group is of generations {generations:?}, or shares are missing"))
 }

@@ -58,7 +58,7 @@ pub fn ailing(world: &World) -> Option<String> {
     if !world.members.iter().all(|member| member.is_done) {
         return Some("a member has not seen all that it committed".into());
     }
-    if let Some(what) = groups::ailing(&world.joiners) {
+    if let Some(what) = groups::ailing(world.joiners.iter().map(|joiner| &joiner.sharer)) {
         return Some(what);
     }
     let waits = world.producers.iter().find(|producer| !producer.is_done());

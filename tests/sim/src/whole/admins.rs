@@ -86,8 +86,19 @@ impl Admins {
         what: &str,
         job: impl Fn(Part) -> BoxFuture<'static, Result<T, ErrorCode>> + Send + Sync + 'static,
     ) -> Result<T, ErrorCode> {
-        let carried = self.wires.carry((CLIENT, to), what.to_owned(), PATIENCE, None, job);
-        match timeout(PATIENCE, carried).await {
+        self.ask_within(PATIENCE, to, what, job).await
+    }
+
+    /// The same, with patience of its own.
+    pub async fn ask_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        to: i32,
+        what: &str,
+        job: impl Fn(Part) -> BoxFuture<'static, Result<T, ErrorCode>> + Send + Sync + 'static,
+    ) -> Result<T, ErrorCode> {
+        let carried = self.wires.carry((CLIENT, to), what.to_owned(), patience, None, job);
+        match timeout(patience, carried).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(ErrorCode::NETWORK_EXCEPTION),
             Err(_) => Err(ErrorCode::REQUEST_TIMED_OUT),
@@ -101,7 +112,11 @@ impl Admins {
             let (ledger, command) = (ledger.clone(), command.clone());
             Box::pin(async move {
                 match part {
-                    Part::Broker(broker) => broker.channel.submit(command).await,
+                    Part::Broker(broker) => {
+                        // A controller in the same process is asked by no wire.
+                        ledger.wants(&command);
+                        broker.channel.submit(command).await
+                    }
                     member => ledger.ask(to, member, command).await,
                 }
             })

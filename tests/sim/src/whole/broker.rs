@@ -9,16 +9,17 @@ use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
 use ottla_coordinator::{Command, Context, Reply, Request};
 use ottla_engine::{
-    Ack, AppendHow, Assignments, ControllerChannel, Core, FetchSessions, Groups, Lifecycle, LogDir,
-    LogDirs, OFFSETS_TOPIC, Pace, PartitionId, Publisher, RemoteController, Replicas, Replication,
-    ReplicationStart, keep_in_sync,
+    Ack, AppendHow, Assignments, ControllerChannel, ControllerHandle, Core, FetchSessions, Groups,
+    Lifecycle, LogDir, LogDirs, OFFSETS_TOPIC, Pace, PartitionId, Publisher, RemoteController,
+    Replicas, Replication, ReplicationStart, keep_in_sync,
 };
+use ottla_log::LogError;
 use ottla_log::cache::FileCache;
 use ottla_log::dir::LogDir as Files;
 use ottla_log::disk::Disk;
 use ottla_metadata::{Image, features};
 use ottla_quorum::simulated::{self, Life};
-use ottla_quorum::{ObserverQuorum, Options, Quorum, Updates};
+use ottla_quorum::{Clock, ObserverQuorum, Options, Quorum, RaftQuorum, Updates};
 use ottla_replica::Acks;
 use ottla_replica::session::CacheSettings;
 use ottla_wire::api::broker_registration::{BrokerRegistrationRequest, Feature, Listener};
@@ -27,8 +28,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::carriers::Carrier;
-use super::clock::Clocks;
+use super::clock::{self, Clocks};
+use super::controller;
 use super::host::{LOGS, Part};
+use super::plan::Kind;
 use super::wires::Plug;
 use crate::shard::VERSION;
 use crate::{CLUSTER, records};
@@ -38,6 +41,9 @@ const OPEN_FILES: usize = 40;
 
 /// How often checkpoints are written.
 const CHECKPOINTS: Duration = Duration::from_millis(1_500);
+
+/// How many files of removed segments go at a time.
+const MOST_PURGED: usize = 100;
 
 /// How long a broker that stops waits for leave.
 const LEAVE: Duration = Duration::from_secs(4);
@@ -52,12 +58,31 @@ const NO_EPOCH: i64 = -1;
 /// A broker.
 #[derive(Debug)]
 pub struct Broker {
-    /// What it pulls.
-    pub quorum: Arc<ObserverQuorum>,
+    /// Its part in the quorum.
+    pub seat: Seat,
     /// The way to the active controller.
     pub channel: ControllerChannel,
     id: i32,
     engine: OnceLock<Arc<Engine>>,
+}
+
+/// What a broker is to the quorum.
+#[derive(Clone, Debug)]
+pub enum Seat {
+    /// It pulls what is committed.
+    Beside(Arc<ObserverQuorum>),
+    /// A controller runs in the same process.
+    Among(Arc<RaftQuorum>, ControllerHandle),
+}
+
+impl Seat {
+    /// What the broker sees of the quorum.
+    pub fn quorum(&self) -> Arc<dyn Quorum> {
+        match self {
+            Self::Beside(quorum) => quorum.clone(),
+            Self::Among(quorum, _) => quorum.clone(),
+        }
+    }
 }
 
 /// What serves on a broker that has opened its logs.
@@ -90,6 +115,8 @@ pub struct Start {
     pub config: Arc<BrokerConfig>,
     /// The life that it lives.
     pub life: Life,
+    /// What it is.
+    pub kind: Kind,
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -102,14 +129,21 @@ impl Broker {
     /// # Errors
     /// When what is on its disk cannot be read.
     pub async fn start(start: Start) -> Result<Part, String> {
-        let Start { options, plug, config, life } = start;
+        let Start { options, plug, config, life, kind } = start;
         let (id, disk) = (plug.id, options.disk.clone());
         let directory = options.node.directory;
-        let quorum = ObserverQuorum::start(options, plug.clone()).await.map_err(text)?;
-        let quorum = Arc::new(quorum);
+        let (seat, local) = if kind.is_member() {
+            let quorum = Arc::new(RaftQuorum::join(options, plug.clone()).await.map_err(text)?);
+            let controller = controller::start(id, &quorum, &config)?;
+            (Seat::Among(quorum, controller.clone()), Some(controller))
+        } else {
+            let quorum = ObserverQuorum::start(options, plug.clone()).await.map_err(text)?;
+            (Seat::Beside(Arc::new(quorum)), None)
+        };
         let remote: Arc<dyn RemoteController> = Arc::new(Carrier(plug.clone()));
-        let channel = ControllerChannel::new(id, None, Some(remote), quorum.leadership());
-        let broker = Arc::new(Self { quorum, channel, id, engine: OnceLock::new() });
+        let leadership = seat.quorum().leadership();
+        let channel = ControllerChannel::new(id, local, Some(remote), leadership);
+        let broker = Arc::new(Self { seat, channel, id, engine: OnceLock::new() });
         let this = broker.clone();
         simulated::spawn(async move {
             if let Err(why) = this.serve(&plug, config, (disk, directory)).await {
@@ -142,8 +176,9 @@ impl Broker {
 
     /// The first image to open logs by, and all that follow: one with everything that was committed before.
     async fn first_image(&self) -> Result<(Image, Updates), String> {
-        let mut image = self.quorum.caught_up().await.map_err(text)?;
-        let mut updates = self.quorum.updates();
+        let quorum = self.seat.quorum();
+        let mut image = quorum.caught_up().await.map_err(text)?;
+        let mut updates = quorum.updates();
         while image.features().recorded_version().is_none() {
             image = updates.next().await.map_err(text)?.image;
         }
@@ -162,7 +197,8 @@ impl Broker {
         let (send, mut failures) = mpsc::unbounded_channel();
         let cache = FileCache::new(disk, OPEN_FILES);
         let files = Arc::new(Files::open(Path::new(LOGS), &cache).map_err(text)?);
-        let dirs = LogDirs::new(vec![LogDir::new(directory, files.clone(), send)]);
+        let dir = LogDir::new(directory, files.clone(), send);
+        let dirs = LogDirs::new(vec![dir.clone()]);
         let core = Core::start(Arc::new(Clocks(self.id))).map_err(text)?;
         let replicas = Replicas::new();
         let known: Arc<OnceLock<Arc<Lifecycle>>> = Arc::default();
@@ -198,7 +234,8 @@ impl Broker {
         let _ = known.set(life.clone());
         simulated::spawn(assignments.run(self.id, self.channel.clone(), life.clone()));
         simulated::spawn(keep_in_sync(core.clone(), self.id, self.channel.clone(), life.clone()));
-        simulated::spawn(write_checkpoints(files.clone(), stopped.clone()));
+        let house = House { files: files.clone(), dir, replicas: replicas.clone() };
+        simulated::spawn(house.keep(clock::of(self.id), stopped.clone()));
         let engine = Arc::new(Engine {
             core,
             replicas,
@@ -229,16 +266,31 @@ impl Broker {
     }
 }
 
-/// Writes what a log that is opened again goes by, as the housekeeping of a node does.
-async fn write_checkpoints(files: Arc<Files>, stopped: watch::Receiver<bool>) {
-    loop {
-        tokio::time::sleep(CHECKPOINTS).await;
-        simulated::disk().await;
-        if *stopped.borrow() {
-            return;
+/// What is kept in order from time to time, as the housekeeping of a node does.
+struct House {
+    files: Arc<Files>,
+    dir: Arc<LogDir>,
+    replicas: Arc<Replicas>,
+}
+
+impl House {
+    /// Writes what a log that is opened again goes by, and removes whole segments that nobody wants any more.
+    async fn keep(self, clock: Clock, stopped: watch::Receiver<bool>) {
+        loop {
+            tokio::time::sleep(CHECKPOINTS).await;
+            simulated::disk().await;
+            if *stopped.borrow() {
+                return;
+            }
+            // Who fails at it with a disk that lives is noticed by what it lacks.
+            let _ = self.files.write_checkpoints();
+            for partition in self.replicas.all() {
+                if let Err(LogError::Disk(e)) = partition.log().delete_old_segments(clock()) {
+                    self.dir.fail(&e);
+                }
+            }
+            let _ = self.files.graveyard().purge(clock(), MOST_PURGED);
         }
-        // Who fails at it with a disk that lives is noticed by what it lacks.
-        let _ = files.write_checkpoints();
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ottla_controller::Command;
-use ottla_engine::{Answered, Answering, Lane, PeerError, PeerFuture, Peers, RemoteController};
+use ottla_engine::{
+    Answered, Answering, Asker, Lane, PeerError, PeerFuture, Peers, RemoteController,
+};
 use ottla_quorum::BoxFuture;
 use ottla_wire::ErrorCode;
 use ottla_wire::api::fetch::{FetchRequest, FetchResponse};
@@ -79,7 +81,7 @@ impl Carrier {
 }
 
 impl RemoteController for Carrier {
-    fn submit(&self, leader: i32, command: Command) -> Answering {
+    fn submit(&self, leader: i32, _: Option<Asker>, command: Command) -> Answering {
         let this = self.clone();
         Box::pin(async move {
             let Plug { wires, id, ledger, .. } = &*this.0;

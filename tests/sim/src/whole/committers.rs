@@ -159,7 +159,7 @@ impl Committers {
 
     /// Asks the coordinator of a group. Gives the epoch that it decides in with what it says.
     async fn ask(&self, group: &str, request: Request) -> Option<(i32, Reply)> {
-        let Some(leader) = self.coordinator(group) else {
+        let Some(leader) = coordinator(&self.admins, group) else {
             sleep(AGAIN).await;
             return None;
         };
@@ -174,13 +174,13 @@ impl Committers {
         };
         self.admins.ask(leader, &what, job).await.ok()
     }
+}
 
-    /// Who leads the partition of a group, as any broker knows it.
-    fn coordinator(&self, group: &str) -> Option<i32> {
-        let image = self.admins.image()?;
-        let topic = image.topic_named(OFFSETS_TOPIC)?;
-        let partitions = i32::try_from(topic.partitions.len()).ok().filter(|count| *count > 0)?;
-        let leader = topic.partition(hash::partition_for(group, partitions))?.leader;
-        (leader >= 0).then_some(leader)
-    }
+/// Who leads the partition of a group, as any broker knows it.
+pub fn coordinator(admins: &Admins, group: &str) -> Option<i32> {
+    let image = admins.image()?;
+    let topic = image.topic_named(OFFSETS_TOPIC)?;
+    let partitions = i32::try_from(topic.partitions.len()).ok().filter(|count| *count > 0)?;
+    let leader = topic.partition(hash::partition_for(group, partitions))?.leader;
+    (leader >= 0).then_some(leader)
 }

@@ -2,10 +2,11 @@
 //!
 //! Any of it may come at any time, but for one thing: a controller's disk is emptied only while all others have theirs, as
 //! the quorum promises no more than to bear the loss of one disk at a time. With whole nodes, one that began late counts as such a
-//! loss until it has caught up, and voters do not change before.
+//! loss until it has caught up.
+//!
+//! With whole nodes disks fill up, too, for a while. What a process finds no room for may end it; it is started again then.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use ottla_log::disk::Disk;
 use ottla_quorum::Quorum;
@@ -18,14 +19,17 @@ use super::plan::{Keys, Kind, Scope};
 use super::wires::Weather;
 use super::world::{Cut, Emptied, End, World};
 
-/// No node's id.
-const NOBODY: i32 = 0;
-
 /// The fewest voters.
 const FEWEST: usize = 3;
 
 /// The most voters.
 const MOST: usize = 5;
+
+/// For how long a disk is full at most.
+const LONGEST_FULL_MS: u64 = 4_000;
+
+/// What a disk that fills up has room for, at most.
+const MOST_ROOM: u64 = 6_000;
 
 /// How far a clock jumps at most.
 const JUMP_MS: u64 = 2 * 24 * 3_600_000;
@@ -57,6 +61,7 @@ impl World {
                     self.end(id, End::PowerLost, rest_ms);
                 }
             }
+            37..45 if self.plan.scope == Scope::Nodes => self.fill(id),
             33..45 => self.hold(id),
             45..62 => self.cut(id, &all),
             62..72 => self.change_weather(),
@@ -104,6 +109,17 @@ impl World {
             host.held_until = Some(until);
             simulated::hold(life);
         }
+    }
+
+    /// A node's disk fills up, for a while.
+    fn fill(&mut self, id: i32) {
+        let until = clock::now() + self.rng.within(50, LONGEST_FULL_MS);
+        let room = self.rng.below(MOST_ROOM);
+        let Some(host) = self.hosts.get_mut(&id).filter(|host| host.full_until.is_none()) else {
+            return;
+        };
+        self.wires.say(format_args!("{id}'s disk takes {room} bytes more until {until}"));
+        host.fill(room, until);
     }
 
     /// Cuts one node off, in one direction or both; or the nodes in two.
@@ -154,11 +170,7 @@ impl World {
     fn snapshot(&mut self, id: i32) {
         if let Some((life, part)) = self.wires.part(id) {
             self.wires.say(format_args!("{id} is to write a snapshot"));
-            let part: Arc<dyn Quorum> = match part {
-                Part::Member(quorum, _) => quorum,
-                Part::Observer(quorum) => quorum,
-                Part::Broker(broker) => broker.quorum.clone(),
-            };
+            let part = part.quorum();
             let asks = async move { part.snapshot().await.map(|_| ()) };
             tokio::spawn(simulated::of(life, asks));
         }
@@ -171,7 +183,7 @@ impl World {
         let may = match kind {
             Kind::Member => self.emptied.is_none() && self.has_begun() && self.are_sound(id),
             Kind::Observer => true,
-            Kind::Broker => return self.stop(id),
+            Kind::Broker | Kind::Combined => return self.stop(id),
         };
         if !may {
             return;
@@ -222,10 +234,10 @@ impl World {
 
     /// Another controller is to vote, or one no more.
     fn revote(&mut self) {
-        if self.plan.keys == Keys::Nodes || !self.are_sound(NOBODY) {
+        if self.plan.keys == Keys::Nodes {
             return;
         }
-        let members = self.hosts.values().filter(|host| host.kind == Kind::Member);
+        let members = self.hosts.values().filter(|host| host.kind.is_member());
         let others = members.map(|host| host.key()).filter(|key| !self.wanted.contains(key));
         let others: Vec<_> = others.collect();
         let wanted: Vec<_> = self.wanted.iter().copied().collect();

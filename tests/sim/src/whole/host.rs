@@ -15,7 +15,7 @@ use ottla_quorum::{
 };
 use ottla_wire::Uuid;
 
-use super::broker::Broker;
+use super::broker::{Broker, Seat};
 use super::clock;
 use super::plan::{Disks, Keys, Kind, Plan};
 use crate::CLUSTER;
@@ -33,17 +33,41 @@ pub enum Part {
     Member(Arc<RaftQuorum>, Option<ControllerHandle>),
     /// That of one who only pulls.
     Observer(Arc<ObserverQuorum>),
-    /// A broker's.
+    /// A broker's, which may be a controller, too.
     Broker(Arc<Broker>),
 }
 
 impl Part {
-    /// What the rest of a node sees of it.
-    pub fn quorum(&self) -> &dyn Quorum {
+    /// A controller's part in the quorum.
+    pub fn member(&self) -> Option<&Arc<RaftQuorum>> {
         match self {
-            Self::Member(quorum, _) => &**quorum,
-            Self::Observer(quorum) => &**quorum,
-            Self::Broker(broker) => &*broker.quorum,
+            Self::Member(quorum, _) => Some(quorum),
+            Self::Observer(_) => None,
+            Self::Broker(broker) => match &broker.seat {
+                Seat::Beside(_) => None,
+                Seat::Among(quorum, _) => Some(quorum),
+            },
+        }
+    }
+
+    /// A controller.
+    pub fn controller(&self) -> Option<(&Arc<RaftQuorum>, &ControllerHandle)> {
+        match self {
+            Self::Member(quorum, controller) => Some((quorum, controller.as_ref()?)),
+            Self::Observer(_) => None,
+            Self::Broker(broker) => match &broker.seat {
+                Seat::Beside(_) => None,
+                Seat::Among(quorum, controller) => Some((quorum, controller)),
+            },
+        }
+    }
+
+    /// What the rest of a node sees of it.
+    pub fn quorum(&self) -> Arc<dyn Quorum> {
+        match self {
+            Self::Member(quorum, _) => quorum.clone(),
+            Self::Observer(quorum) => quorum.clone(),
+            Self::Broker(broker) => broker.seat.quorum(),
         }
     }
 
@@ -52,7 +76,10 @@ impl Part {
         match self {
             Self::Member(quorum, _) => quorum.log(),
             Self::Observer(quorum) => quorum.log(),
-            Self::Broker(broker) => broker.quorum.log(),
+            Self::Broker(broker) => match &broker.seat {
+                Seat::Beside(quorum) => quorum.log(),
+                Seat::Among(quorum, _) => quorum.log(),
+            },
         }
     }
 
@@ -61,7 +88,10 @@ impl Part {
         match self {
             Self::Member(quorum, _) => quorum.ended().now_or_never(),
             Self::Observer(quorum) => quorum.ended().now_or_never(),
-            Self::Broker(broker) => broker.quorum.ended().now_or_never(),
+            Self::Broker(broker) => match &broker.seat {
+                Seat::Beside(quorum) => quorum.ended().now_or_never(),
+                Seat::Among(quorum, _) => quorum.ended().now_or_never(),
+            },
         }
     }
 }
@@ -87,6 +117,10 @@ pub struct Host {
     pub leaving: Option<Life>,
     /// Whether its directory was emptied.
     pub was_emptied: bool,
+    /// Until when its disk is full.
+    pub full_until: Option<u64>,
+    /// Whether its disk was full at any time in the life of now: then what it has to write may end it.
+    pub was_full: bool,
 }
 
 /// An empty disk.
@@ -96,7 +130,7 @@ fn disk(harshness: Disks, kind: Kind, seed: u64) -> SimDisk {
         Disks::Harsh => SimDisk::harsh(seed),
     };
     // A node finds its directory there, whatever happens.
-    let dirs: &[&str] = if kind == Kind::Broker { &[DATA, LOGS] } else { &[DATA] };
+    let dirs: &[&str] = if kind.is_broker() { &[DATA, LOGS] } else { &[DATA] };
     for dir in dirs {
         let made = disk.create_dir_all(Path::new(dir)).and_then(|()| disk.sync_dir(Path::new("/")));
         assert!(made.is_ok(), "{made:?}");
@@ -117,6 +151,8 @@ impl Host {
             held_until: None,
             leaving: None,
             was_emptied: false,
+            full_until: None,
+            was_full: false,
         }
     }
 
@@ -125,6 +161,19 @@ impl Host {
         self.disk = disk(plan.disks, self.kind, seed);
         self.directory = Uuid::from_u128((u128::from(seed) << 20) | self.id as u128);
         self.was_emptied = true;
+        self.full_until = None;
+    }
+
+    /// The disk takes so many bytes more, and no more until a time.
+    pub fn fill(&mut self, room: u64, until: u64) {
+        self.disk.set_capacity(self.disk.used().saturating_add(room));
+        (self.full_until, self.was_full) = (Some(until), true);
+    }
+
+    /// The disk has room again.
+    pub fn clear(&mut self) {
+        self.disk.set_capacity(u64::MAX);
+        self.full_until = None;
     }
 
     /// Who it is, by its directory.
@@ -134,12 +183,12 @@ impl Host {
 
     /// What it is started with.
     pub fn options(&self, plan: &Plan) -> Options {
-        let controllers = || plan.hosts.iter().filter(|(_, kind)| **kind == Kind::Member);
+        let controllers = || plan.hosts.iter().filter(|(_, kind)| kind.is_member());
         let directory = |id: i32| match plan.keys {
             Keys::Directories => Uuid::from_u128(1_000 + id as u128),
             Keys::Nodes => Uuid::ZERO,
         };
-        let named = self.kind == Kind::Member
+        let named = self.kind.is_member()
             && plan.voters.contains(&self.id)
             && !(self.was_emptied && plan.keys == Keys::Directories);
         let voter =

@@ -10,7 +10,7 @@ use ottla_quorum::simulated::Life;
 
 use super::host::{Host, Part};
 use super::load::Load;
-use super::plan::{Kind, Plan};
+use super::plan::Plan;
 use crate::Verdict;
 use committed::CommittedLog;
 use images::Images;
@@ -41,10 +41,7 @@ impl Laws {
 
     /// Looks at what a node promised.
     pub fn inspect_disk(&mut self, host: &Host, plan: &Plan) -> Verdict {
-        match host.kind {
-            Kind::Member => self.votes.inspect(host, plan),
-            Kind::Observer | Kind::Broker => Ok(()),
-        }
+        if host.kind.is_member() { self.votes.inspect(host, plan) } else { Ok(()) }
     }
 
     /// Looks at what was acknowledged since the last time.

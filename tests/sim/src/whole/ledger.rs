@@ -9,7 +9,6 @@ use ottla_engine::Answered;
 use ottla_metadata::Image;
 use ottla_quorum::{Committed, Quorum, RaftQuorum};
 use ottla_wire::api::broker_registration::BrokerRegistrationRequest;
-use ottla_wire::api::delete_topics::DeleteTopicsRequest;
 use ottla_wire::{ErrorCode, Uuid};
 
 use super::host::Part;
@@ -57,16 +56,14 @@ impl Ledger {
 
     /// Asks the controller of a node, and judges what it answers.
     pub async fn ask(&self, id: i32, part: Part, command: Command) -> Answered {
-        let Part::Member(quorum, Some(controller)) = part else {
+        let Some((quorum, controller)) = part.controller() else {
             return Err(ErrorCode::NOT_CONTROLLER);
         };
-        if let Command::DeleteTopics(request) = &command {
-            self.is_going(request);
-        }
+        self.wants(&command);
         let answer = controller.submit(command.clone()).await;
         self.wires.step(sum(format!("{answer:?}").as_bytes()));
         if let Ok(reply) = &answer
-            && let Err(violation) = self.judge(id, &quorum, &command, reply)
+            && let Err(violation) = self.judge(id, quorum, &command, reply)
         {
             self.wires.say(format_args!("{id} answers {reply:?}"));
             self.state().violation.get_or_insert(violation);
@@ -89,9 +86,12 @@ impl Ledger {
         self.state().gone.clone()
     }
 
-    fn is_going(&self, request: &DeleteTopicsRequest) {
-        let names = request.topics.iter().filter_map(|topic| topic.name.clone());
-        self.state().going.extend(names);
+    /// Somebody wants something of a controller.
+    pub fn wants(&self, command: &Command) {
+        if let Command::DeleteTopics(request) = command {
+            let names = request.topics.iter().filter_map(|topic| topic.name.clone());
+            self.state().going.extend(names);
+        }
     }
 
     fn judge(&self, id: i32, quorum: &RaftQuorum, command: &Command, reply: &Reply) -> Verdict {

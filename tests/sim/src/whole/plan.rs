@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::rng::Rng;
 
+/// Controllers that are brokers, too, at most: each broker costs time.
+const MOST_COMBINED: usize = 3;
+
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -13,6 +16,20 @@ pub enum Kind {
     Observer,
     /// A whole broker.
     Broker,
+    /// A controller and a whole broker in one process.
+    Combined,
+}
+
+impl Kind {
+    /// Whether it is a controller.
+    pub fn is_member(self) -> bool {
+        matches!(self, Self::Member | Self::Combined)
+    }
+
+    /// Whether it is a whole broker.
+    pub fn is_broker(self) -> bool {
+        matches!(self, Self::Broker | Self::Combined)
+    }
 }
 
 /// How much of a node is simulated.
@@ -121,15 +138,24 @@ impl Plan {
             *kind = Kind::Broker;
         }
         let last = self.hosts.last_key_value().map_or(0, |(id, _)| *id);
-        let more = rng.within(2, 3) as i32;
+        // In half of the clusters some controllers, or all, are brokers, too.
+        let share = if rng.chance(500) { rng.within(300, 1_000) } else { 0 };
+        let mut combined = 0;
+        for kind in self.hosts.values_mut().filter(|kind| **kind == Kind::Member) {
+            if combined < MOST_COMBINED && rng.chance(share) {
+                *kind = Kind::Combined;
+                combined += 1;
+            }
+        }
+        let more = if combined > 1 { 1 } else { rng.within(2, 3) as i32 };
         self.hosts.extend((last + 1..=last + more).map(|id| (id, Kind::Broker)));
         if rng.chance(500) {
             self.flushes = Flushes::Always;
         }
     }
 
-    /// Those of a kind.
-    pub fn all(&self, kind: Kind) -> Vec<i32> {
-        self.hosts.iter().filter(|(_, its)| **its == kind).map(|(id, _)| *id).collect()
+    /// All brokers.
+    pub fn brokers(&self) -> Vec<i32> {
+        self.hosts.iter().filter(|(_, kind)| kind.is_broker()).map(|(id, _)| *id).collect()
     }
 }

@@ -1,5 +1,5 @@
 //! Idempotent producers with acks=all: each sends one batch at a time, to whom the metadata call the leader, until it is told
-//! that all in sync have it.
+//! that all in sync have it. And somebody who has old records of theirs deleted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,9 @@ use crate::records;
 
 /// The longest pause between two batches of one.
 const PAUSE_MS: u64 = 60;
+
+/// The longest pause between two deletions of records.
+const PRUNE_PAUSE_MS: u64 = 1_500;
 
 /// The pause before a batch is sent again.
 const AGAIN: Duration = Duration::from_millis(40);
@@ -45,6 +48,14 @@ pub struct AckedBatch {
 #[derive(Debug, Default)]
 struct State {
     acked: Vec<AckedBatch>,
+    /// Where the last batch of each that was acknowledged begins, by partition and producer.
+    last: BTreeMap<(i32, i64), i64>,
+    /// Up to where the law knows what is committed, by partition.
+    known: BTreeMap<i32, i64>,
+    /// Up to where somebody wanted records deleted, by partition.
+    unwanted: BTreeMap<i32, i64>,
+    /// How many producers began.
+    begun: usize,
     /// How many producers have not ended.
     busy: usize,
 }
@@ -94,6 +105,7 @@ impl Producers {
         let admins = &self.admins;
         admins.insist(|| admins.broker(), &self.topic, self.shape).await;
         self.wires.say(format_args!("{} is there: {:?}", self.topic, self.shape));
+        self.state().begun = usize::try_from(count).unwrap_or_default();
         for _ in 0..count {
             self.state().busy += 1;
             let this = self.clone();
@@ -102,7 +114,59 @@ impl Producers {
                 this.state().busy -= 1;
             });
         }
+        tokio::spawn(self.clone().prune());
         self.state().busy -= 1;
+    }
+
+    /// What is committed is known that far.
+    pub fn learned(&self, ends: impl Iterator<Item = (i32, i64)>) {
+        self.state().known.extend(ends);
+    }
+
+    /// Up to where records of a partition may be gone.
+    pub fn unwanted(&self, partition: i32) -> i64 {
+        self.state().unwanted.get(&partition).copied().unwrap_or_default()
+    }
+
+    /// Up to where records may be deleted: a replica that begins there must still know by its records where each producer
+    /// is, as one that knows nothing of a producer takes whatever that one sends.
+    fn deletable(&self, partition: i32) -> i64 {
+        let state = self.state();
+        let last = state.last.range((partition, i64::MIN)..=(partition, i64::MAX));
+        let last: Vec<i64> = last.map(|(_, first_offset)| *first_offset).collect();
+        let known = state.known.get(&partition).copied().unwrap_or_default();
+        let all = last.len() == state.begun;
+        last.into_iter().min().filter(|_| all).unwrap_or_default().min(known)
+    }
+
+    /// Has old records deleted.
+    async fn prune(self: Arc<Self>) {
+        loop {
+            sleep(Duration::from_millis(1 + self.wires.below(PRUNE_PAUSE_MS))).await;
+            if self.load.is_over() {
+                return;
+            }
+            let partition = self.wires.below(self.shape.partitions.max(1) as u64) as i32;
+            let (from, most) = (self.unwanted(partition), self.deletable(partition));
+            let Some((leader, id)) = self.leader(partition).filter(|_| most > from) else {
+                continue;
+            };
+            let to = from + 1 + self.wires.below((most - from).unsigned_abs()).cast_signed();
+            self.state().unwanted.insert(partition, to);
+            let job = move |part: Part| -> BoxFuture<'static, Result<i64, ErrorCode>> {
+                Box::pin(async move {
+                    let Part::Broker(broker) = part else {
+                        return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+                    };
+                    let engine = broker.engine().ok_or(ErrorCode::BROKER_NOT_AVAILABLE)?;
+                    let partition = engine.replicas.get(id).map_err(|e| e.code())?;
+                    partition.delete_records(to).map_err(|e| e.code())
+                })
+            };
+            let what = format!("delete {partition} to {to}");
+            let told = self.admins.ask(leader, &what, job).await;
+            self.wires.say(format_args!("{what}: {leader} says {told:?}"));
+        }
     }
 
     async fn run(&self) {
@@ -130,7 +194,9 @@ impl Producers {
             *next += count;
             let acked = AckedBatch { partition, producer, sequence, count, first_offset };
             self.wires.say(format_args!("{acked:?}"));
-            self.state().acked.push(acked);
+            let mut state = self.state();
+            state.last.insert((partition, producer), first_offset);
+            state.acked.push(acked);
         }
     }
 

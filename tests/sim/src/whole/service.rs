@@ -11,8 +11,9 @@ use ottla_quorum::Quorum;
 use super::admins::{Admins, Shape};
 use super::committers::Committers;
 use super::host::Part;
-use super::plan::{Kind, Plan};
+use super::plan::Plan;
 use super::producers::Producers;
+use super::sharers::Sharers;
 use super::world::World;
 use crate::rng::Rng;
 use crate::{Verdict, Violation, violated};
@@ -29,10 +30,13 @@ pub struct Service {
     pub producers: Arc<Producers>,
     /// Who commits offsets.
     pub committers: Arc<Committers>,
+    /// Who shares partitions out.
+    pub sharers: Arc<Sharers>,
     /// The brokers by whose way a topic was made since the faults stopped.
     reached: Arc<Mutex<BTreeSet<i32>>>,
     producing: u64,
     asking: u64,
+    sharing: u64,
 }
 
 impl Service {
@@ -40,7 +44,7 @@ impl Service {
     pub fn new(plan: &Plan, rng: &mut Rng, world: &World) -> Self {
         let (wires, load) = (world.wires.clone(), world.load.clone());
         let admins = Admins::new(wires.clone(), load.clone(), world.ledger.clone());
-        let brokers = plan.all(Kind::Broker).len() as u64;
+        let brokers = plan.brokers().len() as u64;
         let replicas = rng.within(2, brokers.min(3)) as i16;
         let shape = Shape {
             partitions: rng.within(1, 3) as i32,
@@ -50,15 +54,20 @@ impl Service {
         let of_offsets = Shape { partitions: rng.within(1, 2) as i32, ..shape };
         let committers =
             Committers::new(admins.clone(), wires.clone(), load.clone(), of_offsets, plan.flushes);
+        let sharers = Sharers::new(admins.clone(), wires.clone(), load.clone());
         let producers = Producers::new(admins.clone(), wires, load, shape);
         let (producing, asking) = (rng.within(1, 3), plan.proposers);
-        Self { admins, producers, committers, reached: Arc::default(), producing, asking }
+        // In half of the runs.
+        let sharing = if rng.chance(500) { rng.within(2, 4) } else { 0 };
+        let reached = Arc::default();
+        Self { admins, producers, committers, sharers, reached, producing, asking, sharing }
     }
 
     /// Lets all begin.
     pub fn begin(&self) {
         tokio::spawn(self.producers.clone().begin(self.producing));
         tokio::spawn(self.committers.clone().begin(COMMITTERS));
+        self.sharers.begin(self.sharing);
         for _ in 0..self.asking {
             let stay = [self.producers.topic.clone(), OFFSETS_TOPIC.to_owned()];
             tokio::spawn(self.admins.clone().run(stay));
@@ -88,7 +97,7 @@ impl World {
     /// The faults have stopped.
     pub(super) fn probe(&self) {
         if let Some(service) = &self.service {
-            service.probe(&self.plan.all(Kind::Broker), self);
+            service.probe(&self.plan.brokers(), self);
         }
     }
 
@@ -96,7 +105,7 @@ impl World {
     pub(super) fn is_reached(&self) -> bool {
         let Some(service) = &self.service else { return true };
         let reached = service.reached();
-        self.plan.all(Kind::Broker).iter().all(|id| reached.contains(id))
+        self.plan.brokers().iter().all(|id| reached.contains(id))
     }
 
     /// What answers and records must be like at any time.
@@ -104,7 +113,9 @@ impl World {
         let Some(service) = &self.service else { return Ok(()) };
         self.ledger.verdict()?;
         service.committers.verdict()?;
+        service.sharers.verdict()?;
         self.laws.records.hear(&service.producers)?;
+        service.producers.learned(self.laws.records.ends());
         for host in self.hosts.values() {
             let Some(life) = host.life.filter(|_| !host.disk.is_dead()) else { continue };
             let Some((_, Part::Broker(broker))) = self.wires.part(host.id) else { continue };
@@ -113,8 +124,8 @@ impl World {
             let Some(topic) = image.topic_named(&service.producers.topic) else { continue };
             for (number, _) in topic.partitions.iter() {
                 if let Ok(partition) = engine.replicas.get(PartitionId::new(topic.id, number)) {
-                    let flushes = self.plan.flushes;
-                    self.laws.records.inspect((host.id, life), &partition, flushes)?;
+                    let allowed = (self.plan.flushes, service.producers.unwanted(number));
+                    self.laws.records.inspect((host.id, life), &partition, allowed)?;
                 }
             }
         }
@@ -127,9 +138,12 @@ impl World {
         if !service.producers.are_done() || !service.committers.are_done() {
             return Ok(false);
         }
+        if service.sharers.ailing().is_some() {
+            return Ok(false);
+        }
         let Some((_, leader, _)) = self.wires.leader() else { return Ok(false) };
         let image = leader.updates().image();
-        for id in self.plan.all(Kind::Broker) {
+        for id in self.plan.brokers() {
             let Some((_, Part::Broker(broker))) = self.wires.part(id) else { return Ok(false) };
             let Some(engine) = broker.engine() else { return Ok(false) };
             if !engine.life.is_active_in(&image, id) {
@@ -153,15 +167,16 @@ impl World {
         let Some(service) = &self.service else { return Ok(true) };
         let Some(topic) = image.topic_named(&service.producers.topic) else { return Ok(false) };
         for (number, partition) in topic.partitions.iter() {
+            let log = |id: i32| {
+                let (_, part) = self.wires.part(id)?;
+                let Part::Broker(broker) = part else { return None };
+                let replica = broker.engine()?.replicas.get(PartitionId::new(topic.id, number));
+                replica.ok().map(|replica| replica.log())
+            };
+            let Some(leading) = log(partition.leader) else { return Ok(false) };
             for id in partition.replicas.as_slice() {
-                let Some((_, Part::Broker(broker))) = self.wires.part(*id) else {
-                    return Ok(false);
-                };
-                let Some(engine) = broker.engine() else { return Ok(false) };
-                let Ok(replica) = engine.replicas.get(PartitionId::new(topic.id, number)) else {
-                    return Ok(false);
-                };
-                if !self.laws.records.is_whole(*id, number, &replica.log())? {
+                let Some(log) = log(*id) else { return Ok(false) };
+                if !self.laws.records.is_whole((*id, number), &log, leading.start_offset())? {
                     return Ok(false);
                 }
             }
@@ -175,10 +190,11 @@ impl World {
         let Some((_, leader, _)) = self.wires.leader() else { return "\n    nobody leads".into() };
         let image = leader.updates().image();
         let mut text = format!(
-            "\n    reached {:?}, producers done {}, committers done {}",
+            "\n    reached {:?}, producers done {}, committers done {}, group: {:?}",
             service.reached(),
             service.producers.are_done(),
-            service.committers.are_done()
+            service.committers.are_done(),
+            service.sharers.ailing()
         );
         for broker in image.brokers() {
             let (id, epoch, fenced) = (broker.id, broker.epoch, broker.fenced);

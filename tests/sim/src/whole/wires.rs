@@ -206,7 +206,7 @@ impl Wires {
     pub fn leader(&self) -> Option<(Life, Arc<RaftQuorum>, i32)> {
         let mut state = self.state();
         let leads = state.up.values().filter_map(|(life, part)| {
-            let Part::Member(quorum, _) = part else { return None };
+            let quorum = part.member()?;
             let now = *ottla_quorum::Quorum::leadership(&**quorum).borrow();
             (now.role == Role::Leader).then(|| (*life, quorum.clone(), now.epoch))
         });
@@ -338,13 +338,9 @@ impl Transport for Plug {
             let job = move |part: Part| -> BoxFuture<'static, Result<Bytes, String>> {
                 let request = request.clone();
                 Box::pin(async move {
-                    match part {
-                        Part::Member(quorum, _) => {
-                            quorum.receive(request).await.map_err(|e| e.to_string())
-                        }
-                        Part::Observer(_) | Part::Broker(_) => {
-                            Err("a broker is no member".to_owned())
-                        }
+                    match part.member() {
+                        Some(quorum) => quorum.receive(request).await.map_err(|e| e.to_string()),
+                        None => Err("a broker is no member".to_owned()),
                     }
                 })
             };
@@ -383,11 +379,9 @@ impl Plug {
     ) -> Result<T, PullError> {
         let unreachable = |why: &str| PullError::Unreachable(why.to_owned());
         let job = move |part: Part| -> BoxFuture<'static, Result<T, PullError>> {
-            match part {
-                Part::Member(quorum, _) => job(quorum),
-                Part::Observer(_) | Part::Broker(_) => {
-                    Box::pin(async { Err(PullError::Failed("a broker gives nothing".into())) })
-                }
+            match part.member() {
+                Some(quorum) => job(quorum.clone()),
+                None => Box::pin(async { Err(PullError::Failed("a broker gives nothing".into())) }),
             }
         };
         match self.wires.carry((self.id, to), what, patience, None, job).await {

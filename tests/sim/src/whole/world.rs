@@ -192,9 +192,10 @@ impl World {
             self.lives += 1;
             let life = Life(self.lives);
             (host.life, host.start_at) = (Some(life), None);
+            host.was_full = host.full_until.is_some();
             self.wires.say(format_args!("{} starts as {}", host.id, life.0));
             let options = host.options(&self.plan);
-            let members = self.plan.hosts.iter().filter(|(_, kind)| **kind == Kind::Member);
+            let members = self.plan.hosts.iter().filter(|(_, kind)| kind.is_member());
             let controllers = members.map(|(id, _)| *id).collect();
             let (wires, ledger, id) = (self.wires.clone(), self.ledger.clone(), host.id);
             let plug = Arc::new(Plug { wires, id, ledger, lines: Lines::default(), controllers });
@@ -214,8 +215,8 @@ impl World {
                     let started = ObserverQuorum::start(options, plug).await;
                     started.map(|q| Part::Observer(Arc::new(q))).map_err(|e| e.to_string())
                 }),
-                Kind::Broker => {
-                    let start = broker::Start { options, plug, config, life };
+                kind @ (Kind::Broker | Kind::Combined) => {
+                    let start = broker::Start { options, plug, config, life, kind };
                     self.wires.start((host.id, life), Broker::start(start));
                 }
             }
@@ -227,10 +228,8 @@ impl World {
     pub(super) fn end(&mut self, id: i32, how: End, rest_ms: u64) {
         let Some(host) = self.hosts.get_mut(&id) else { return };
         // What a broker has not flushed it may call its own where nothing but its process ends.
-        let how = match (host.kind, self.plan.flushes) {
-            (Kind::Broker, Flushes::Never) => End::Killed,
-            _ => how,
-        };
+        let keeps = host.kind.is_broker() && self.plan.flushes == Flushes::Never;
+        let how = if keeps { End::Killed } else { how };
         self.wires.say(format_args!("{id} ends: {how:?}, back in {rest_ms} ms"));
         if let Some(life) = host.life.take() {
             simulated::end(life);
@@ -259,6 +258,10 @@ impl World {
             self.wires.cut(&cut.ways);
         }
         for host in self.hosts.values_mut() {
+            if host.full_until.is_some_and(|until| until <= now) {
+                self.wires.say(format_args!("{}'s disk has room", host.id));
+                host.clear();
+            }
             if host.held_until.is_some_and(|until| until <= now) {
                 host.held_until = None;
                 self.wires.say(format_args!("{} goes on", host.id));
@@ -284,6 +287,7 @@ impl World {
     /// Looks at all nodes.
     fn inspect(&mut self) -> Verdict {
         self.laws.hear(&self.load)?;
+        let mut choked = Vec::new();
         for host in self.hosts.values() {
             let Some(life) = host.life else { continue };
             if host.disk.is_dead() {
@@ -292,14 +296,28 @@ impl World {
             self.laws.inspect_disk(host, &self.plan)?;
             let id = host.id;
             if let Some(failed) = self.wires.failed(id).filter(|failed| failed.life == life) {
+                if host.was_full {
+                    choked.push((id, failed.why));
+                    continue;
+                }
                 return Err(violated("start", format!("node {id}: {}", failed.why)));
             }
             let Some((_, part)) = self.wires.part(id) else { continue };
             if let Some(why) = part.ended() {
+                if host.was_full {
+                    choked.push((id, why));
+                    continue;
+                }
                 return Err(violated("ended", format!("node {id}: {why}")));
             }
             self.laws.inspect(host, life, &part)?;
             self.wires.step(part.log().high_watermark().cast_unsigned());
+        }
+        // Its process ends, and somebody starts it again.
+        for (id, why) in choked {
+            self.wires.say(format_args!("{id} found no room: {why}"));
+            let rest_ms = self.rng.within(1, 1_500);
+            self.end(id, End::Killed, rest_ms);
         }
         self.watch_emptied();
         self.inspect_service()
@@ -374,6 +392,7 @@ impl World {
         for host in self.hosts.values_mut() {
             host.held_until = host.held_until.map(|_| now);
             host.start_at = host.start_at.map(|_| now);
+            host.full_until = host.full_until.map(|_| now);
             if !host.disk.is_dead() {
                 // No death is in store for it any more.
                 host.disk.revive();

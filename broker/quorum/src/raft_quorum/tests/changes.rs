@@ -1,5 +1,7 @@
 //! Members that come, go, move and lose their disks.
 
+use ottla_wire::ErrorCode;
+
 use super::*;
 
 async fn change(cluster: &Cluster, change: VoterChange) -> Result<(), QuorumError> {
@@ -488,4 +490,51 @@ async fn who_asks_to_be_removed_stays_to_hear_of_it() {
     assert_eq!(answer.unwrap().code, 0);
     assert!(!voters(node).contains(&key(silent)));
     assert!(node.store.membership().get_node(&key(silent)).is_some());
+}
+
+/// Of five first voters two began late: without one of the three others nobody could be elected. So that one stays, until
+/// somebody has the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vote_stays_while_those_left_could_elect_nobody() {
+    let ids = [1, 2, 3, 4, 5];
+    let mut cluster = Cluster::new();
+    for id in [1, 2, 3] {
+        cluster.start_node(id, Start::voters(&ids)).await;
+    }
+    let (leader, _) = cluster.leader().await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    let gone = [1, 2, 3].into_iter().find(|id| *id != leader).unwrap();
+    for id in [gone, leader] {
+        let refused = change(&cluster, VoterChange::Remove(key(id))).await;
+        let Err(e @ QuorumError::Busy(_)) = refused else { panic!("{refused:?}") };
+        assert_eq!(e.code(), ErrorCode::REQUEST_TIMED_OUT);
+        let why = e.to_string();
+        assert!(why.contains("of the 4 voters left, 3 must"), "{why}");
+        for late in [4, 5] {
+            let late = format!("node {} was not heard", key(late));
+            assert!(why.contains(&late), "{why}");
+        }
+    }
+    cluster.leader().await;
+    // With it most of those left vote, as soon as it has the log and has said so.
+    cluster.start_node(4, Start::voters(&ids)).await;
+    let removed = async {
+        while let Err(e) = change(&cluster, VoterChange::Remove(key(gone))).await {
+            assert!(matches!(e, QuorumError::Busy(_)), "{e}");
+        }
+    };
+    tokio::time::timeout(PATIENCE, removed).await.unwrap();
+    let full = |node: &RaftQuorum| {
+        node.desk.as_ref().is_some_and(|desk| desk.standings.now() == Standing::Full)
+    };
+    assert!(full(&cluster.nodes[&4]));
+    let (leader, _) = cluster.leader().await;
+    assert_eq!(voter_ids(&cluster.nodes[&leader]).len(), 4);
+    // They do without the one, and elect another leader where the one of now ends.
+    cluster.stop_node(gone).await;
+    cluster.stop_node(leader).await;
+    cluster.start_node(leader, Start::default()).await;
+    let last = cluster.write(1).await;
+    cluster.agree(last.offset).await;
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use ottla_quorum::{Committed, Leadership, NodeKey, Role};
 
 use super::super::host::Host;
-use super::super::plan::Kind;
 use crate::{Verdict, violated};
 
 /// The leaders, by epoch.
@@ -34,12 +33,13 @@ impl Leaders {
     pub fn inspect(&mut self, host: &Host, now: Leadership, applied: i64) -> Verdict {
         let (id, epoch) = (host.id, now.epoch);
         let Some(leader) = now.leader else { return Ok(()) };
-        let known = match host.kind {
-            Kind::Member => *self.leaders.entry(epoch).or_insert(leader),
+        let known = if host.kind.is_member() {
+            *self.leaders.entry(epoch).or_insert(leader)
+        } else {
             // A broker knows the leader by its id.
-            Kind::Observer | Kind::Broker => self.leaders.get(&epoch).copied().unwrap_or(leader),
+            self.leaders.get(&epoch).copied().unwrap_or(leader)
         };
-        let same = known.id == leader.id && (host.kind != Kind::Member || known == leader);
+        let same = known.id == leader.id && (!host.kind.is_member() || known == leader);
         if !same {
             let what = format!("node {id} is led by {leader} in epoch {epoch}, others by {known}");
             return Err(violated("leaders", what));

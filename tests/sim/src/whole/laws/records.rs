@@ -2,6 +2,8 @@
 //! acknowledged is lost or changed, and idempotent producers leave no doubles and no gaps. An epoch has one leader, and while that
 //! leads, its high watermark does not go back.
 //!
+//! Where a log begins, nobody wanted what was before.
+//!
 //! Where power may fail, only what a leader has flushed, too, is there for ever: as much as producers are told. What a high
 //! watermark lets consumers read before may go with the power of its leader.
 
@@ -40,7 +42,7 @@ impl Records {
         &mut self,
         (id, life): (i32, Life),
         partition: &Partition,
-        flushes: Flushes,
+        (flushes, unwanted): (Flushes, i64),
     ) -> Verdict {
         let epoch = partition.leader_epoch().unwrap_or(NOT_LEADING);
         if partition.check_open().is_err() {
@@ -52,13 +54,20 @@ impl Records {
             let what = format!("brokers {leader} and {id} lead {number} in epoch {epoch}");
             return Err(violated("one_leader", what));
         }
+        let start = log.start_offset();
+        if start > unwanted {
+            let what = format!(
+                "{number} at broker {id} begins at {start}, unwanted is what is below {unwanted}"
+            );
+            return Err(violated("retention", what));
+        }
         let high_watermark = match flushes {
             Flushes::Never => log.high_watermark(),
             Flushes::Always if epoch == NOT_LEADING => return Ok(()),
             Flushes::Always => log.high_watermark().min(log.recovery_point()),
         };
         let seen = self.seen.get(&(life, number, epoch)).copied();
-        let from = seen.unwrap_or_else(|| log.start_offset());
+        let from = seen.unwrap_or_else(|| start.min(high_watermark));
         if high_watermark < from {
             if epoch == NOT_LEADING {
                 return Ok(());
@@ -67,7 +76,7 @@ impl Records {
                 format!("{number} at broker {id}, epoch {epoch}: {from} to {high_watermark}");
             return Err(violated("watermark", what));
         }
-        self.learn(id, number, &log, from, high_watermark)?;
+        self.learn(id, number, &log, from.max(start).min(high_watermark), high_watermark)?;
         self.seen.insert((life, number, epoch), high_watermark);
         Ok(())
     }
@@ -127,13 +136,26 @@ impl Records {
         Ok(true)
     }
 
-    /// Whether a replica holds what is committed, and nothing else.
-    pub fn is_whole(&self, id: i32, number: i32, log: &Log) -> Result<bool, crate::Violation> {
+    /// Up to where what is committed is known, by partition.
+    pub fn ends(&self) -> impl Iterator<Item = (i32, i64)> + '_ {
+        self.committed.iter().map(|(number, log)| (*number, log.len() as i64))
+    }
+
+    /// Whether a replica holds what is committed, and nothing else, from where it begins; which is not before its leader
+    /// does.
+    pub fn is_whole(
+        &self,
+        (id, number): (i32, i32),
+        log: &Log,
+        leader_start: i64,
+    ) -> Result<bool, crate::Violation> {
         let known = self.committed.get(&number).map(Vec::as_slice).unwrap_or_default();
-        let end = known.len() as i64;
-        if log.end_offset() != end || log.high_watermark() != end {
+        let (start, end) = (log.start_offset(), known.len() as i64);
+        if log.end_offset() != end || log.high_watermark() != end || start < leader_start {
             return Ok(false);
         }
+        let known = usize::try_from(start).ok().and_then(|start| known.get(start..));
+        let known = known.unwrap_or_default();
         let wrong = |what: String| violated("agreement", format!("broker {id}, {number}: {what}"));
         let found = records::read(log, number, log.start_offset(), end).map_err(wrong)?;
         if !found.iter().map(|(_, entry)| entry).eq(known) {
