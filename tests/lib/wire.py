@@ -122,9 +122,9 @@ def active_controller(port):
     return r.take(">i")
 
 
-def create_topic(port, topic, partitions, replicas, timeout_ms=30_000):
-    """CreateTopics: the error code."""
+def create_topic(port, topic, partitions, replicas, timeout_ms=30_000, source=None):
+    """CreateTopics, from the address `source`: the error code."""
     body = array([string(topic) + i32(partitions) + i16(replicas) + array([]) + array([])]) + i32(timeout_ms) + b"\0"
-    r = Reader(ask(port, 19, 4, body, timeout=timeout_ms / 1000 + 5))
+    r = Reader(ask(port, 19, 4, body, timeout=timeout_ms / 1000 + 5, source=source))
     r.take(">i"), r.take(">i"), r.string()
     return r.take(">h")

@@ -35,6 +35,29 @@ pub struct Session {
     pub telemetry: AtomicBool,
 }
 
+impl Session {
+    /// A connection that has just been opened, or what stands for one.
+    pub(crate) fn new(
+        id: u64,
+        remote: SocketAddr,
+        listener: Arc<str>,
+        kind: Listener,
+        principal: Arc<DefaultPrincipalData>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            remote,
+            listener,
+            kind,
+            principal,
+            heard: Heard::default(),
+            client: OnceLock::new(),
+            software: OnceLock::new(),
+            telemetry: AtomicBool::new(false),
+        })
+    }
+}
+
 /// A client's library.
 #[derive(Debug)]
 pub struct Software {

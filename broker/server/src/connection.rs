@@ -1,7 +1,7 @@
 //! One connection: frames to requests, answers to frames.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -16,7 +16,6 @@ use crate::call::{Call, Session};
 use crate::context::Context;
 use crate::peers::members;
 use crate::routes;
-use crate::vigil::Heard;
 
 /// Opens connections of one listener.
 #[derive(Clone, Debug)]
@@ -31,17 +30,8 @@ impl ottla_net::Opener for Opener {
     type Service = Connection;
 
     fn open(&self, peer: Peer) -> Connection {
-        let session = Arc::new(Session {
-            id: peer.id.0,
-            remote: peer.remote,
-            listener: peer.listener,
-            kind: self.kind,
-            principal: Arc::clone(&self.context.anonymous),
-            heard: Heard::default(),
-            client: OnceLock::new(),
-            software: OnceLock::new(),
-            telemetry: AtomicBool::new(false),
-        });
+        let nobody = Arc::clone(&self.context.anonymous);
+        let session = Session::new(peer.id.0, peer.remote, peer.listener, self.kind, nobody);
         Connection { context: Arc::clone(&self.context), session }
     }
 }

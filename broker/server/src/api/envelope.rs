@@ -1,8 +1,8 @@
 //! Envelope: a client's request that a broker hands to the active controller (KIP-590).
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use ottla_net::{Outcome, Part, Reply, Response};
@@ -17,7 +17,6 @@ use crate::answer::Answer;
 use crate::call::{Call, Session};
 use crate::connection::Envelope;
 use crate::routes;
-use crate::vigil::Heard;
 
 /// Answers Envelope with the answer to the request in it.
 pub fn handle(call: Call, request: EnvelopeRequest) -> Answer<EnvelopeResponse> {
@@ -51,17 +50,13 @@ pub fn handle(call: Call, request: EnvelopeRequest) -> Answer<EnvelopeResponse> 
     let refused = Arc::new(AtomicBool::new(false));
     let inner = Call {
         context: Arc::clone(&call.context),
-        session: Arc::new(Session {
-            id: call.session.id,
-            remote: client,
-            listener: Arc::clone(&call.session.listener),
-            kind: Listener::Controller,
+        session: Session::new(
+            call.session.id,
+            client,
+            Arc::clone(&call.session.listener),
+            Listener::Controller,
             principal,
-            heard: Heard::default(),
-            client: OnceLock::new(),
-            software: OnceLock::new(),
-            telemetry: AtomicBool::new(false),
-        }),
+        ),
         version,
         client_id: header.client_id.unwrap_or_default(),
         refused: Some(Arc::clone(&refused)),

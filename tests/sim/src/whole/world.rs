@@ -295,21 +295,22 @@ impl World {
             }
             self.laws.inspect_disk(host, &self.plan)?;
             let id = host.id;
-            if let Some(failed) = self.wires.failed(id).filter(|failed| failed.life == life) {
-                if host.was_full {
-                    choked.push((id, failed.why));
-                    continue;
-                }
-                return Err(violated("start", format!("node {id}: {}", failed.why)));
-            }
-            let Some((_, part)) = self.wires.part(id) else { continue };
-            if let Some(why) = part.ended() {
-                if host.was_full {
+            let failed = self.wires.failed(id).filter(|failed| failed.life == life);
+            let part = self.wires.part(id).map(|(_, part)| part);
+            let over = match (failed, &part) {
+                (Some(failed), _) => Some(("start", failed.why)),
+                (None, Some(part)) => part.ended().map(|why| ("ended", why)),
+                (None, None) => None,
+            };
+            match over {
+                Some((_, why)) if host.was_full => {
                     choked.push((id, why));
                     continue;
                 }
-                return Err(violated("ended", format!("node {id}: {why}")));
+                Some((law, why)) => return Err(violated(law, format!("node {id}: {why}"))),
+                None => {}
             }
+            let Some(part) = part else { continue };
             self.laws.inspect(host, life, &part)?;
             self.wires.step(part.log().high_watermark().cast_unsigned());
         }
