@@ -358,8 +358,10 @@ impl Changer {
         let known = now.get_node(&voter.key).is_some_and(|m| nowhere || *m == voter.member);
         let votes = now.voter_ids().any(|v| v == voter.key);
         let joins = applicant == Applicant::Joining && !votes;
-        let admits = matches!(applicant, Applicant::Standby | Applicant::Joining)
-            || now.get_node(&voter.key).is_some();
+        // One that catches up may have been forgotten meanwhile; it gets the log, and stands by when it has it.
+        let admits =
+            matches!(applicant, Applicant::CatchingUp | Applicant::Standby | Applicant::Joining)
+                || now.get_node(&voter.key).is_some();
         if (known || !admits) && !joins {
             // It may be back where it was, before another address was written.
             self.moves.forget(voter.key);

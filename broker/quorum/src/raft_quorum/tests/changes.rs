@@ -21,6 +21,17 @@ fn voter_ids(node: &RaftQuorum) -> Vec<i32> {
     voters(node).into_iter().map(|k| k.id).collect()
 }
 
+fn standing(node: &RaftQuorum) -> Standing {
+    node.desk.as_ref().unwrap().standings.now()
+}
+
+/// Puts the note that a node catches up into its directory.
+fn note_catching_up(dir: &Path) {
+    let dir = dir.join("__cluster_metadata-0");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("catching-up"), []).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_voter_grows_to_five_and_shrinks_to_three_with_the_leader_removed_each_time() {
     let mut cluster = Cluster::start(&[1]).await;
@@ -170,9 +181,7 @@ async fn an_emptied_disk_of_a_quorum_without_directories_does_not_vote_before_it
     }
     cluster.start_node(leader, start.clone()).await;
     cluster.agree(last.offset).await;
-    let full = |node: &RaftQuorum| {
-        node.desk.as_ref().is_some_and(|desk| desk.standings.now() == Standing::Full)
-    };
+    let full = |node: &RaftQuorum| standing(node) == Standing::Full;
     cluster.until(emptied, "votes again", full).await;
     // Now it counts: with it the quorum goes on without the one that had everything.
     let (leader, _) = cluster.leader().await;
@@ -462,6 +471,32 @@ async fn who_was_removed_while_it_was_cut_off_learns_of_it() {
     cluster.until(away, "has no vote", |node| !voter_ids(node).contains(&away)).await;
 }
 
+/// The same while it catches up: it gets the log all the same, and stands by.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_removed_while_it_caught_up_is_taken_in() {
+    let ids = [1, 2, 3, 4];
+    let mut cluster = Cluster::new();
+    for id in [1, 2, 3] {
+        cluster.start_node(id, Start::voters(&ids)).await;
+    }
+    level(&cluster).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    change(&cluster, VoterChange::Remove(key(4))).await.unwrap();
+    let (leader, _) = cluster.leader().await;
+    let gone = |node: &RaftQuorum| node.store.membership().get_node(&key(4)).is_none();
+    cluster.until(leader, "forgets who is not there", gone).await;
+    // What is left of it when it ended as it caught up.
+    note_catching_up(&cluster.dir(4));
+    let last = cluster.write(1).await;
+    cluster.start_node(4, Start::voters(&ids)).await;
+    cluster.agree(last.offset).await;
+    cluster.until(4, "stands by", |node| standing(node) == Standing::Full).await;
+    let last = cluster.write(2).await;
+    cluster.agree(last.offset).await;
+    assert!(!voter_ids(&cluster.nodes[&4]).contains(&4));
+}
+
 /// A leader just elected hears the one it replaced ask for its removal before it hears anything else of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_asks_to_be_removed_stays_to_hear_of_it() {
@@ -525,9 +560,7 @@ async fn a_vote_stays_while_those_left_could_elect_nobody() {
         }
     };
     tokio::time::timeout(PATIENCE, removed).await.unwrap();
-    let full = |node: &RaftQuorum| {
-        node.desk.as_ref().is_some_and(|desk| desk.standings.now() == Standing::Full)
-    };
+    let full = |node: &RaftQuorum| standing(node) == Standing::Full;
     assert!(full(&cluster.nodes[&4]));
     let (leader, _) = cluster.leader().await;
     assert_eq!(voter_ids(&cluster.nodes[&leader]).len(), 4);
