@@ -340,20 +340,29 @@ mod tests {
         Store::open(options)
     }
 
+    fn id(epoch: i32, index: u64) -> LogId {
+        LogId::new(CommittedLeaderId::new(epoch), index)
+    }
+
+    /// A store with five entries of epoch 1.
+    fn with_five_entries(disk: &SimDisk) -> Arc<Store> {
+        let store = open(disk);
+        let entry = |index| Entry::new(id(1, index), EntryPayload::Blank);
+        store.append((0..5).map(entry).collect()).unwrap();
+        store
+    }
+
     /// A follower that died before it flushed finds the entries when it gets up, and says so when the leader asks. The
     /// leader may count on it: openraft ends with "follower log reversion" if they are gone after a loss of power.
     #[test]
     fn what_is_found_at_the_start_survives_a_loss_of_power() {
         for seed in 0..20 {
             let disk = SimDisk::new(seed);
-            let store = open(&disk);
-            let id = |index| LogId::new(CommittedLeaderId::new(1), index);
-            let entry = |index| Entry::new(id(index), EntryPayload::Blank);
-            store.append((0..5).map(entry).collect()).unwrap();
+            with_five_entries(&disk);
             let disk = disk.next_process();
             disk.revive();
             let found = open(&disk).state.lock().index.last();
-            assert_eq!(found, Some(id(4)));
+            assert_eq!(found, Some(id(1, 4)));
             let disk = disk.next_process();
             disk.lose_power();
             assert_eq!(open(&disk).state.lock().index.last(), found, "seed {seed}");
@@ -365,10 +374,7 @@ mod tests {
     fn what_lies_below_a_snapshot_survives_a_loss_of_power() {
         for seed in 0..20 {
             let disk = SimDisk::new(seed);
-            let store = open(&disk);
-            let id = |index| LogId::new(CommittedLeaderId::new(1), index);
-            let entry = |index| Entry::new(id(index), EntryPayload::Blank);
-            store.append((0..5).map(entry).collect()).unwrap();
+            let store = with_five_entries(&disk);
             let bytes = |store: &Store| store.read_batches(0, 5).unwrap();
             let written = bytes(&store);
             let id = SnapshotId { end_offset: 5, epoch: 1 };
@@ -385,10 +391,7 @@ mod tests {
     /// A leader's snapshot comes to a node whose log is shorter, and another one: nothing of that is below the high watermark.
     #[test]
     fn a_log_that_lacks_the_end_of_a_snapshot_begins_behind_it() {
-        let store = open(&SimDisk::new(1));
-        let id = |epoch, index| LogId::new(CommittedLeaderId::new(epoch), index);
-        let entry = |index| Entry::new(id(1, index), EntryPayload::Blank);
-        store.append((0..5).map(entry).collect()).unwrap();
+        let store = with_five_entries(&SimDisk::new(1));
         let place = |store: &Store| (store.log.start_offset(), store.log.end_offset());
         store.begin_behind(id(1, 4)).unwrap();
         assert_eq!(place(&store), (0, 5));
@@ -402,10 +405,7 @@ mod tests {
     /// The disk of a node that died when it had a snapshot which its longer log does not lead to.
     fn overtaken() -> (SimDisk, SnapshotId) {
         let disk = SimDisk::new(1);
-        let store = open(&disk);
-        let entry =
-            |index| Entry::new(LogId::new(CommittedLeaderId::new(1), index), EntryPayload::Blank);
-        store.append((0..5).map(entry).collect()).unwrap();
+        let store = with_five_entries(&disk);
         let id = SnapshotId { end_offset: 3, epoch: 2 };
         let head = snapshot::Head { last_contained_ms: 0, epoch: 2, controls: &[] };
         store.write_snapshot(id, &head, std::iter::empty(), 0).unwrap();
@@ -423,8 +423,7 @@ mod tests {
         // One that leads to it stays.
         let last = store.state.lock().index.last().unwrap();
         assert_eq!(last.leader_id.term, 2);
-        let next =
-            Entry::new(LogId::new(CommittedLeaderId::new(2), last.index + 1), EntryPayload::Blank);
+        let next = Entry::new(id(2, last.index + 1), EntryPayload::Blank);
         store.append(vec![next]).unwrap();
         let disk = disk.next_process();
         disk.revive();
