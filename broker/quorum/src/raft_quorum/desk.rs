@@ -15,6 +15,7 @@ use ottla_wire::Message;
 use ottla_wire::record::{Batch, BatchHeader};
 
 use super::Node;
+use super::greet;
 use super::members::{Asker, Changer};
 use super::standing::{Standing, Standings};
 use crate::control;
@@ -87,7 +88,12 @@ impl Desk {
 
     async fn answer(&self, incoming: Incoming) -> Done<Bytes> {
         let from = incoming.head.from.key();
-        self.admit(&incoming, from)?;
+        self.identify(&incoming, from)?;
+        if matches!(incoming.kind, Kind::Append | Kind::Snapshot) {
+            // Who is sent entries hears of a past, if of nothing else.
+            greet::note_past(&self.raft, &self.standings).await;
+        }
+        self.admit(&incoming)?;
         match incoming.kind {
             kind @ (Kind::Vote | Kind::PreVote) => self.vote(kind, incoming.body()?).await,
             Kind::Append => self.append(incoming.body()?).await,
@@ -104,8 +110,8 @@ impl Desk {
         }
     }
 
-    /// Whether the sender may ask this node at all.
-    fn admit(&self, incoming: &Incoming, from: NodeKey) -> Done<()> {
+    /// Whether the sender is one of the quorum, and means this node.
+    fn identify(&self, incoming: &Incoming, from: NodeKey) -> Done<()> {
         let head = &incoming.head;
         let cluster = self.peers.cluster_id();
         if head.cluster_id != cluster {
@@ -135,6 +141,11 @@ impl Desk {
             }
             return Err(No(Refusal::Duplicate, text));
         }
+        Ok(())
+    }
+
+    /// Whether this node may do such a thing by now.
+    fn admit(&self, incoming: &Incoming) -> Done<()> {
         let standing = self.standings.now();
         let barred = match incoming.kind {
             Kind::Vote | Kind::PreVote | Kind::Transfer => standing != Standing::Full,
@@ -278,7 +289,8 @@ impl Desk {
         });
         self.done(&HelloAnswer {
             member: control::to_wire(self.node, &self.member),
-            has_past: last.is_some_and(|id| id.index > 0 || id.leader_id.term > 0),
+            has_past: self.standings.now() == Standing::CatchingUp
+                || last.is_some_and(|id| id.index > 0 || id.leader_id.term > 0),
             epoch,
             leader: leader.into_iter().collect(),
             leads,

@@ -83,6 +83,8 @@ struct Heard {
     named: BTreeMap<NodeKey, Member>,
     /// The leader says that this node has no vote, whatever its own log says.
     outvoted: bool,
+    /// Whether somebody has a past.
+    of_a_past: bool,
     /// What a node that catches up has to reach, and the epoch of the leader that said so.
     goal: Option<(i32, LogId)>,
 }
@@ -266,7 +268,9 @@ impl Greeter {
     /// Begins with the others, or finds that they began without this node.
     async fn decide(&mut self, heard: &mut Heard, answers: &[&HelloAnswer]) {
         let past: Vec<_> = answers.iter().filter(|answer| answer.has_past).collect();
-        if past.is_empty() {
+        // Also where that could not be noted.
+        heard.of_a_past |= !past.is_empty();
+        if !heard.of_a_past {
             let blank: BTreeSet<NodeKey> =
                 answers.iter().map(|answer| control::from_wire(&answer.member).0).collect();
             let blank = blank.iter().filter(|key| self.initial.contains_key(key)).count();
@@ -276,35 +280,27 @@ impl Greeter {
             }
             return;
         }
-        if past.iter().any(|answer| answer.leads && answer.is_voter) {
-            tracing::warn!(
-                "node {} has a vote, and its metadata log is empty: it takes the log from the leader, and votes when it has \
-                 it",
-                self.node.id
-            );
-            let standings = self.standings.clone();
-            self.raft.runtime_config().elect(false);
-            let noted = simulated::blocking(move || standings.catch_up()).await;
-            if let Ok(Err(e)) = noted {
-                tracing::error!("cannot note that this node catches up: {e}");
-            }
-        } else if past.iter().any(|answer| answer.leads) {
+        if past.iter().any(|answer| answer.leads && !answer.is_voter) {
             tracing::warn!(
                 "node {} is named as a first voter by its own directory only: the quorum began without it. It stands by; \
                  kafka-metadata-quorum.sh add-controller gives it a vote",
                 self.node
             );
-            let standings = self.standings.clone();
-            let done = simulated::blocking(move || standings.complete()).await;
-            // The leader is told once more what this node is now.
-            heard.told = None;
-            if let Ok(Err(e)) = done {
-                tracing::error!("cannot stand by: {e}");
-            }
+        } else {
+            tracing::warn!(
+                "node {} has a vote, and its metadata log is empty: it takes the log from the leader, and votes when it has \
+                 it",
+                self.node.id
+            );
         }
+        note_past(&self.raft, &self.standings).await;
     }
 
     async fn begin(&self) {
+        // An entry may have come from a leader meanwhile.
+        if self.standings.now() != Standing::Asking {
+            return;
+        }
         // This stands for election, too. Nobody gets this node's vote before it has the first entry.
         if let Err(e) = self.raft.initialize(self.initial.clone()).await {
             tracing::error!("the quorum cannot begin: {e}");
@@ -312,8 +308,10 @@ impl Greeter {
         }
         let standings = self.standings.clone();
         let done = simulated::blocking(move || standings.complete()).await;
-        if let Ok(Err(e)) = done {
-            tracing::error!("the quorum cannot begin: {e}");
+        match done {
+            Ok(Ok(())) => self.raft.runtime_config().elect(true),
+            Ok(Err(e)) => tracing::error!("the quorum cannot begin: {e}"),
+            Err(_) => {}
         }
     }
 
@@ -370,5 +368,21 @@ impl Greeter {
             Standing::Full => "it waits for a leader to take it in",
         };
         tracing::warn!("node {} of the metadata quorum: {wait}. {unreached}", self.node.id);
+    }
+}
+
+/// Notes, if this node does not know yet what it may do, that the quorum has a past.
+pub(super) async fn note_past(raft: &Node, standings: &Arc<Standings>) {
+    if standings.now() != Standing::Asking {
+        return;
+    }
+    raft.runtime_config().elect(false);
+    let noting = standings.clone();
+    let noted = simulated::blocking(move || noting.catch_up()).await;
+    if let Ok(Err(e)) = noted {
+        tracing::error!("cannot note that this node catches up: {e}");
+    }
+    if standings.now() == Standing::Full {
+        raft.runtime_config().elect(true);
     }
 }

@@ -4,12 +4,14 @@
 //! A first voter with an empty log asks the others whether they have a past. If none of a majority has one, the quorum is
 //! new, and all begin. If one has, this node lost its disk: it takes the log from the leader as a follower that neither
 //! votes nor stands for election, until it has all that the leader had when it said so. The file `catching-up` makes
-//! that hold through a restart.
+//! that hold through a restart. It is written as soon as anybody is heard of who has a past, leader or not, and before
+//! this node says so itself: of blank nodes that forgot what they heard, a majority could begin the quorum anew.
 
 use std::io;
 use std::sync::Arc;
 
 use ottla_log::disk::Open;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::error::QuorumError;
@@ -46,6 +48,8 @@ impl Standing {
 pub(crate) struct Standings {
     store: Arc<Store>,
     now: watch::Sender<Standing>,
+    /// One changes it at a time.
+    changing: Mutex<()>,
 }
 
 impl Standings {
@@ -59,16 +63,17 @@ impl Standings {
             (false, true) => Standing::Asking,
             (false, false) => Standing::Full,
         };
-        Ok(Self { store, now: watch::channel(now).0 })
+        Ok(Self { store, now: watch::channel(now).0, changing: Mutex::new(()) })
     }
 
     pub(crate) fn now(&self) -> Standing {
         *self.now.borrow()
     }
 
-    /// The quorum has a past: this node takes the log from its leader.
+    /// The quorum has a past: this node takes the log from its leader, if it has not found out already what it may do.
     pub(crate) fn catch_up(&self) -> io::Result<()> {
-        if self.now() == Standing::CatchingUp {
+        let _one = self.changing.lock();
+        if self.now() != Standing::Asking {
             return Ok(());
         }
         let path = self.store.dir().join(FILE);
@@ -80,6 +85,7 @@ impl Standings {
 
     /// The node has what it needs.
     pub(crate) fn complete(&self) -> io::Result<()> {
+        let _one = self.changing.lock();
         let path = self.store.dir().join(FILE);
         if self.store.disk().exists(&path)? {
             // What the node has got survives whatever the file's end does.

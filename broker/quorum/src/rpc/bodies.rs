@@ -183,7 +183,7 @@ pub(crate) struct HelloBody {
 pub(crate) struct HelloAnswer {
     /// Where the answering member is.
     pub(crate) member: VotersVoter,
-    /// Whether its log has more than the first entry.
+    /// Whether its log has more than the first entry, or it has heard of one that has.
     pub(crate) has_past: bool,
     pub(crate) epoch: i32,
     /// Who leads the epoch; none or one.

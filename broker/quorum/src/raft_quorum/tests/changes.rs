@@ -194,6 +194,36 @@ async fn an_emptied_disk_of_a_quorum_without_directories_does_not_vote_before_it
     cluster.agree(last.offset).await;
 }
 
+/// Two of three disks are emptied. What the one heard of the third, which has the log and nobody to lead, it still knows after
+/// a restart, and tells the other: they do not begin a quorum of their own when the third is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blank_majority_that_heard_of_a_past_begins_nothing() {
+    let ids = [1, 2, 3];
+    let mut cluster = Cluster::start(&ids).await;
+    level(&cluster).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    for id in ids {
+        cluster.stop_node(id).await;
+    }
+    for id in [1, 2] {
+        std::fs::remove_dir_all(cluster.dir(id)).unwrap();
+    }
+    cluster.start_node(3, Start::default()).await;
+    cluster.start_node(1, Start::voters(&ids)).await;
+    cluster.until(1, "it knows of a past", |node| standing(node) != Standing::Asking).await;
+    cluster.stop_node(3).await;
+    cluster.stop_node(1).await;
+    cluster.start_node(1, Start::voters(&ids)).await;
+    cluster.start_node(2, Start::voters(&ids)).await;
+    cluster.until(2, "it knows of a past", |node| standing(node) != Standing::Asking).await;
+    for id in [1, 2] {
+        let node = &cluster.nodes[&id];
+        assert_eq!(standing(node), Standing::CatchingUp, "node {id}");
+        assert!(node.store.is_empty(), "node {id} begins anew");
+    }
+}
+
 /// While its leader runs, the leader refills a member that forgot what it had acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_refills_a_member_whose_disk_was_emptied_under_its_identity() {
