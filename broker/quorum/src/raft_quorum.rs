@@ -268,11 +268,11 @@ impl RaftQuorum {
         fresh: bool,
         initial: BTreeMap<NodeKey, Member>,
     ) -> Result<(), QuorumError> {
-        // One that has voted, and whose log is gone, must find the others, too.
         let voted = self.store.election().is_some_and(|vote| vote.epoch > 0);
-        let is_first = initial.contains_key(&self.node);
-        let blank = fresh && if is_first { initial.len() > 1 } else { voted };
-        let standings = Arc::new(Standings::open(self.store.clone(), blank)?);
+        // With an empty log nobody knows whether it had a vote before, but who is the whole of a new quorum.
+        let alone = initial.len() == 1 && initial.contains_key(&self.node);
+        let standings = Arc::new(Standings::open(self.store.clone(), fresh && !alone)?);
+        let begins = standings.now() == Standing::Full;
         if standings.now() == Standing::CatchingUp {
             self.raft.runtime_config().elect(false);
         }
@@ -303,7 +303,8 @@ impl RaftQuorum {
             silence: cut_off_after(options.election_timeout_ms),
             auto_join: options.auto_join,
         };
-        if !blank {
+        // In half a log there may be one voter only, which there was once.
+        if begins {
             self.begin(fresh, initial).await?;
         }
         let task = simulated::spawn(greeter.run());

@@ -1,6 +1,6 @@
 //! The task that makes a node known to the others: where it is, and what it needs.
 //!
-//! A first voter with an empty log asks whether the quorum is new. A controller without a vote asks to be a member, and
+//! A controller with an empty log asks whether the quorum is new. A controller without a vote asks to be a member, and
 //! to have a vote if it joins by itself. Any member tells each new leader its addresses. Who hears no leader for long
 //! asks at the configured addresses, too: the log's may be out of date.
 //!
@@ -131,7 +131,13 @@ impl Greeter {
                 continue;
             }
             let answers = self.ask(&heard, now).await;
+            let before = self.standings.now();
             self.digest(&mut heard, &answers).await;
+            if self.standings.now() != before {
+                // What it is now the others are told at once.
+                pause = FIRST_PAUSE;
+                continue;
+            }
             if !self.needs(&heard, now) && !lost() {
                 continue;
             }
@@ -275,12 +281,15 @@ impl Greeter {
                 answers.iter().map(|answer| control::from_wire(&answer.member).0).collect();
             let blank = blank.iter().filter(|key| self.initial.contains_key(key)).count();
             // This node is one of them, if it has not voted before.
-            if !self.voted && blank + 1 > self.initial.len() / 2 {
+            let is_first = !self.voted && self.initial.contains_key(&self.node);
+            if is_first && blank + 1 > self.initial.len() / 2 {
                 self.begin().await;
             }
             return;
         }
-        if past.iter().any(|answer| answer.leads && !answer.is_voter) {
+        if !self.initial.contains_key(&self.node) {
+            tracing::info!("node {} takes the metadata log from the leader", self.node);
+        } else if past.iter().any(|answer| answer.leads && !answer.is_voter) {
             tracing::warn!(
                 "node {} is named as a first voter by its own directory only: the quorum began without it. It stands by; \
                  kafka-metadata-quorum.sh add-controller gives it a vote",
@@ -340,7 +349,12 @@ impl Greeter {
                 self.raft.runtime_config().elect(true);
                 // The leader counts on this node once it hears that.
                 heard.told = None;
-                tracing::info!("node {} has the metadata log again, and votes", self.node.id);
+                let what = if self.has_vote() {
+                    "has the metadata log, and votes"
+                } else {
+                    "has the metadata log"
+                };
+                tracing::info!("node {} {what}", self.node.id);
             }
             Ok(Err(e)) => tracing::error!("cannot note that this node has caught up: {e}"),
             Err(_) => {}
@@ -360,9 +374,10 @@ impl Greeter {
         });
         let unreached = unreached.collect::<Vec<_>>().join("; ");
         let wait = match self.standings.now() {
-            Standing::Asking => {
+            Standing::Asking if self.initial.contains_key(&self.node) => {
                 "its log is empty, and it waits to hear from most of the voters whether the quorum is new"
             }
+            Standing::Asking => "its log is empty, and it waits to hear of a leader",
             Standing::CatchingUp => "it waits for a leader to give it the metadata log",
             Standing::Full if self.has_vote() => "it knows no leader",
             Standing::Full => "it waits for a leader to take it in",

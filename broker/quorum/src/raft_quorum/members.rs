@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, watch};
 use super::moves::Moves;
 use super::{Node, desk, refused, stopped};
 use crate::error::QuorumError;
-use crate::peers::Peers;
+use crate::peers::{Peers, Word};
 use crate::quorum::{Leadership, Role, VoterChange};
 use crate::rpc::{Applicant, ChangeAnswer, ChangeBody, ChangeKind, Kind};
 use crate::simulated;
@@ -130,8 +130,10 @@ impl Changer {
             let voters = now.voter_ids().collect();
             return Err(QuorumError::DuplicateVoter { asked: key, voters });
         }
+        let by = tokio::time::Instant::now() + CATCH_UP;
         let added = self.set_node(key, member).await?;
         self.caught_up(key, added).await?;
+        self.votes(key, by).await?;
         let add = |voters: &mut BTreeSet<NodeKey>, _: &mut BTreeMap<NodeKey, Member>| {
             voters.insert(key);
         };
@@ -194,6 +196,32 @@ impl Changer {
                 "node {key} did not catch up with the metadata log within {CATCH_UP:?}: check that it runs, and that this \
                  node reaches its controller listener"
             ))
+        })
+    }
+
+    /// Waits until a member says that it may vote: one that does not know yet that it has the log cannot help to elect
+    /// the next leader.
+    async fn votes(&self, key: NodeKey, by: tokio::time::Instant) -> Result<(), QuorumError> {
+        let Some(peers) = &self.peers else { return Ok(()) };
+        let mut leadership = self.leadership.clone();
+        let said = async {
+            loop {
+                let epoch = leadership.borrow_and_update().epoch;
+                self.must_lead()?;
+                if peers.word_of(key, epoch) == Word::Votes {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = peers.word() => {}
+                    changed = leadership.changed() => changed.map_err(|e| stopped(&e))?,
+                }
+            }
+        };
+        tokio::time::timeout_at(by, said).await.unwrap_or_else(|_| {
+            Err(QuorumError::Busy(format!(
+                "node {key} did not say within {CATCH_UP:?} that it has the metadata log, and may vote: check that it runs, \
+                 and that it reaches the controller listener of this node"
+            )))
         })
     }
 

@@ -3,8 +3,10 @@
 //!
 //! A first voter with an empty log asks the others whether they have a past. If none of a majority has one, the quorum is
 //! new, and all begin. If one has, this node lost its disk: it takes the log from the leader as a follower that neither
-//! votes nor stands for election, until it has all that the leader had when it said so. The file `catching-up` makes
-//! that hold through a restart. It is written as soon as anybody is heard of who has a past, leader or not, and before
+//! votes nor stands for election, until it has all that the leader had when it said so. So does any other controller
+//! with an empty log: it may have had a vote before, and the first half of a log may say that it alone has one.
+//!
+//! The file `catching-up` makes that hold through a restart. It is written as soon as anybody is heard of who has a past, leader or not, and before
 //! this node says so itself: of blank nodes that forgot what they heard, a majority could begin the quorum anew.
 
 use std::io;

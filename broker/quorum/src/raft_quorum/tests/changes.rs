@@ -224,6 +224,47 @@ async fn a_blank_majority_that_heard_of_a_past_begins_nothing() {
     }
 }
 
+/// A quorum grew from one voter, whose log was lost and came back in part: in that part it is still the only voter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_half_a_log_does_not_lead_alone() {
+    let mut cluster = Cluster::start(&[1]).await;
+    level(&cluster).await;
+    cluster.write(0).await;
+    cluster.stop_node(1).await;
+    let half = cluster.dir(90);
+    copy_all(&cluster.dir(1), &half);
+    cluster.start_node(1, Start::default()).await;
+    for id in [2, 3] {
+        let start = Start { bootstrap: vec![1, 2, 3], ..Start::default() };
+        cluster.start_node(id, start).await;
+        change(&cluster, VoterChange::Add(voter(id))).await.unwrap();
+    }
+    let last = cluster.write(1).await;
+    cluster.agree(last.offset).await;
+    cluster.stop_node(1).await;
+    let start = Start { bootstrap: vec![2, 3], ..Start::default() };
+    // With nothing, nobody tells it that it is a voter.
+    std::fs::remove_dir_all(cluster.dir(1)).unwrap();
+    [2, 3].into_iter().for_each(|id| cluster.cut(id));
+    cluster.start_node(1, start.clone()).await;
+    assert_eq!(standing(&cluster.nodes[&1]), Standing::Asking);
+    cluster.stop_node(1).await;
+    // With half of it, it knows no better than that it is the only one.
+    std::fs::remove_dir_all(cluster.dir(1)).unwrap();
+    copy_all(&half, &cluster.dir(1));
+    note_catching_up(&cluster.dir(1));
+    cluster.start_node(1, start).await;
+    assert_eq!(voter_ids(&cluster.nodes[&1]), [1]);
+    let mut leadership = cluster.nodes[&1].leadership();
+    let leads = leadership.wait_for(|now| now.leader == Some(key(1)));
+    assert!(tokio::time::timeout(Duration::from_secs(3), leads).await.is_err(), "it leads alone");
+    cluster.mend();
+    let last = cluster.write(2).await;
+    cluster.agree(last.offset).await;
+    cluster.until(1, "it votes again", |node| standing(node) == Standing::Full).await;
+    assert_eq!(voter_ids(&cluster.nodes[&1]), [1, 2, 3]);
+}
+
 /// While its leader runs, the leader refills a member that forgot what it had acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_refills_a_member_whose_disk_was_emptied_under_its_identity() {
