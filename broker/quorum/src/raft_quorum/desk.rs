@@ -192,7 +192,7 @@ impl Desk {
         if !vote.is_committed() {
             return Err(invalid("nobody leads by that vote".to_owned()));
         }
-        self.check_memory(&body)?;
+        self.check_memory(&body).await?;
         let entries = entries(body.batches, previous, body.vote.epoch).map_err(invalid)?;
         let request =
             AppendEntriesRequest { vote, prev_log_id: previous, entries, leader_commit: committed };
@@ -215,13 +215,20 @@ impl Desk {
 
     /// Ends this node's part in the quorum if the leader says that entries are gone which this node acknowledged, and
     /// they are. With what is left it could vote for a leader that lacks what is committed, and it gets nothing more.
-    fn check_memory(&self, body: &AppendBody) -> Done<()> {
+    ///
+    /// Of an earlier leader that is no news: what a later one cut off, this node had acknowledged to it, too.
+    async fn check_memory(&self, body: &AppendBody) -> Done<()> {
         let Some(acknowledged) = u64::try_from(body.lost_before).ok().filter(|lost| *lost > 0)
         else {
             return Ok(());
         };
         let end = self.store.next_index();
         if end >= acknowledged || self.standings.now() != Standing::Full {
+            return Ok(());
+        }
+        let theirs = body.vote.vote();
+        let is_newest = self.raft.with_raft_state(move |state| *state.vote_ref() <= theirs).await;
+        if !is_newest.map_err(|e| self.stopped(&e))? {
             return Ok(());
         }
         let leader = body.vote.node.key().id;

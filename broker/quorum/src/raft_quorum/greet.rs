@@ -326,7 +326,8 @@ impl Greeter {
 
     /// Ends catching up when this node has all that a leader had.
     async fn catch_up(&self, heard: &mut Heard, answers: &[&HelloAnswer]) {
-        let leading = answers.iter().find(|answer| answer.leads);
+        let leading = answers.iter().filter(|answer| answer.leads);
+        let leading = leading.max_by_key(|answer| answer.epoch);
         if let Some(answer) = leading
             && let Some(last) = answer.last.id()
             && heard.goal.is_none_or(|(epoch, _)| epoch != answer.epoch)

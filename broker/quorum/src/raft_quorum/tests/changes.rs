@@ -327,6 +327,44 @@ async fn a_member_whose_disk_was_put_back_ends_nobody() {
     cluster.agree(last.offset).await;
 }
 
+/// A leader that was cut off says that a member lacks what it acknowledged. It does: a later leader cut that off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_member_ends_on_the_word_of_an_earlier_leader() {
+    use crate::rpc::{self, AppendAnswer, AppendBody, Kind, Refusal, RequestHead, WireVote};
+    let cluster = Cluster::start(&[1, 2, 3]).await;
+    level(&cluster).await;
+    let (old, _) = cluster.leader().await;
+    let earlier = cluster.nodes[&old].raft.metrics().borrow_watched().vote;
+    let next = 1 + (old % 3);
+    cluster.nodes[&old].resign(Some(key(next))).await.unwrap();
+    let leads = |node: &RaftQuorum| node.leadership().borrow().role == Role::Leader;
+    cluster.until(next, "it leads", leads).await;
+    let last = cluster.write(0).await;
+    cluster.agree(last.offset).await;
+    let third = [1, 2, 3].into_iter().find(|id| ![old, next].contains(id)).unwrap();
+    let node = &cluster.nodes[&third];
+    let newest = cluster.nodes[&next].raft.metrics().borrow_watched().vote;
+    let mut answers = Vec::new();
+    for vote in [earlier, newest] {
+        let head = RequestHead {
+            cluster_id: CLUSTER.into(),
+            from: vote.leader_id().voted_for.into(),
+            incarnation: 5,
+            to: key(third).into(),
+            ..RequestHead::default()
+        };
+        let vote = WireVote::new(&vote);
+        let body = AppendBody { vote, lost_before: 1_000, ..AppendBody::default() };
+        let request = rpc::request(head, Kind::Append, &body).unwrap();
+        let answer = node.receive(request).await.unwrap();
+        answers.push(rpc::read_answer::<AppendAnswer>(answer).unwrap().1);
+    }
+    // It is told of the later one.
+    assert!(matches!(&answers[0], Ok(AppendAnswer { outcome: 3, .. })), "{answers:?}");
+    assert!(matches!(&answers[1], Err(Refusal::Stopped)), "{answers:?}");
+    tokio::time::timeout(PATIENCE, node.ended()).await.expect("it goes on");
+}
+
 fn copy_all(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
