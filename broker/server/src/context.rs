@@ -10,7 +10,7 @@ use ottla_coordinator::group::DeletedTopic;
 use ottla_coordinator::{Command as GroupCommand, Request};
 use ottla_engine::{
     Asker, ControllerChannel, Core, FetchSessions, Groups, Lifecycle, LogDirs, Moves,
-    OFFSETS_TOPIC, PartitionId, Replicas,
+    OFFSETS_TOPIC, PartitionId, Replicas, Verifier,
 };
 use ottla_metadata::{Delta, Image};
 use ottla_quorum::{Quorum, RaftQuorum};
@@ -54,6 +54,9 @@ pub struct Context {
     pub sessions: FetchSessions,
     /// The groups that this node coordinates.
     pub groups: Arc<Groups>,
+    /// The way to the coordinators of transactions; set when the node begins, and never on one that
+    /// is no broker.
+    pub verifier: OnceLock<Arc<dyn Verifier>>,
     /// The way to the controller.
     pub controller: ControllerChannel,
     /// The metadata log.

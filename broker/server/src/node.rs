@@ -183,6 +183,7 @@ impl Node {
             loggers,
             telemetry: ClientTelemetry::new(&config),
             applied: applied.clone(),
+            verifier: std::sync::OnceLock::new(),
             lifecycle: std::sync::OnceLock::new(),
             long_answers: Default::default(),
             accepting: std::sync::atomic::AtomicBool::new(false),
