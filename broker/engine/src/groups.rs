@@ -16,9 +16,11 @@ use tokio::runtime::Handle;
 
 use crate::core::Core;
 use crate::ids::PartitionId;
-use crate::partition::Partition;
+use crate::partition::{Partition, TxnEnd};
 use crate::publish::RoleListener;
-use crate::shard::{Coordinator, KeyValue, Linger, Shard, Shards};
+use crate::shard::{
+    Belongs, Coordinator, KeyValue, Linger, Shard, Shards, Submitted, Transactional,
+};
 
 /// The topic that groups and their offsets live in.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -49,6 +51,14 @@ impl Coordinator for GroupMachine {
 
     fn encode(record: &GroupRecord) -> Result<Option<KeyValue>, String> {
         record.encode().map_err(|e| e.to_string())
+    }
+
+    fn belongs(record: &GroupRecord) -> Belongs {
+        match (record, record.producer()) {
+            (GroupRecord::Marker(marker), _) => Belongs::End(*marker),
+            (_, Some(producer)) => Belongs::Transaction(producer),
+            (_, None) => Belongs::Plain,
+        }
     }
 
     fn decode(header: &BatchHeader, record: Record) -> Result<Option<GroupRecord>, String> {
@@ -150,6 +160,28 @@ impl Groups {
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }
         self.shards.get(hash::partition_for(group, partitions))
+    }
+
+    /// Ends a producer's transaction in a partition of the groups' topic, and so in its groups.
+    ///
+    /// # Errors
+    /// See [`Shards::get`].
+    pub fn end_transaction(
+        &self,
+        partition: i32,
+        end: &TxnEnd,
+    ) -> Result<Submitted<GroupMachine>, ErrorCode> {
+        let marker = TxnMarker {
+            producer: Producer { id: end.producer_id, epoch: end.producer_epoch },
+            coordinator_epoch: end.coordinator_epoch,
+            outcome: match end.result {
+                TransactionResult::Commit => TxnOutcome::Commit,
+                TransactionResult::Abort => TxnOutcome::Abort,
+            },
+        };
+        let how = Transactional { version: end.transaction_version, ..Default::default() };
+        let command = Command::internal(Request::CompleteTransaction(marker));
+        Ok(self.shards.get(partition)?.submit_in(command, how))
     }
 
     /// Takes changed settings.

@@ -60,7 +60,7 @@ pub use lifecycle::{Applied, Lifecycle, Pace, Stage};
 pub use moves::Moves;
 pub use partition::{
     Ack, AppendHow, Appended, FollowerId, Future, Lead, OffsetAt, OffsetQuery, Partition, Read,
-    ReadAsk,
+    ReadAsk, TxnEnd,
 };
 pub use pool::Pool;
 pub use publish::{Assignment, LoadSummary, Published, Publisher, RoleListener};
@@ -68,7 +68,9 @@ pub use replicas::Replicas;
 pub use replication::{Lane, PeerError, PeerFuture, Peers, Replication, ReplicationStart};
 pub use sessions::{FetchSessions, Session, SharedSession};
 pub use settings::{TopicSettings, log_settings};
-pub use shard::{Coordinator, KeyValue, Linger, Outcome, Shard, Shards, Submitted};
+pub use shard::{
+    Belongs, Coordinator, KeyValue, Linger, Outcome, Shard, Shards, Submitted, Transactional,
+};
 pub use timers::{Deadline, Timers};
 pub use verifier::{Adding, Verification, Verified, Verifier, VerifyFuture};
 pub use wait::{AckResult, AckWait, Reader};

@@ -24,6 +24,7 @@ mod leading;
 mod moving;
 mod query;
 mod read;
+mod transactions;
 
 use leading::Leading;
 
@@ -34,6 +35,7 @@ pub use moving::Future;
 pub(crate) use moving::{Begun, Copied};
 pub use query::{OffsetAt, OffsetQuery};
 pub use read::{Read, ReadAsk};
+pub use transactions::TxnEnd;
 
 /// No leader epoch: this node does not lead.
 const NOT_LEADING: i32 = -1;

@@ -9,6 +9,7 @@
 mod batch;
 mod load;
 mod shards;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,6 +38,9 @@ use batch::{Due, Open};
 
 pub use batch::Linger;
 pub use shards::Shards;
+pub use transactions::{Belongs, Transactional};
+
+use transactions::{Decided, Failure};
 
 /// A record's key and value, as the log holds them.
 pub type KeyValue = (Bytes, Option<Bytes>);
@@ -62,6 +66,11 @@ pub trait Coordinator:
     /// # Errors
     /// When the bytes are no record of this machine's.
     fn decode(header: &BatchHeader, record: Record) -> Result<Option<Self::Record>, String>;
+
+    /// Which batch a record stands in. Those of transactions have batches of their own.
+    fn belongs(_record: &Self::Record) -> Belongs {
+        Belongs::Plain
+    }
 
     /// What tells the machine of its settings after a replay, before its first tick.
     fn greet(shell: &Self::Shell) -> Vec<Self::Command>;
@@ -166,6 +175,12 @@ impl<M: Coordinator> Shard<M> {
 
     /// Brings a command to the machine.
     pub fn submit(&self, command: M::Command) -> Submitted<M> {
+        self.submit_in(command, Transactional::default())
+    }
+
+    /// Brings a command to the machine whose records may belong to a transaction. Where the log
+    /// refuses those, the command gets its error, and nothing else is changed by it.
+    pub fn submit_in(&self, command: M::Command, how: Transactional) -> Submitted<M> {
         // Whoever holds the lock sees that more is to come, and leaves the batch to us.
         self.coming.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.inner.lock();
@@ -175,23 +190,30 @@ impl<M: Coordinator> Shard<M> {
         }
         inner.next_ticket += 1;
         let ticket = Ticket(inner.next_ticket);
-        let own = match self.decide(&mut inner, ticket, command) {
-            Ok(own) => own,
+        let Decided { due: own, ack, refused } = match self.decide(&mut inner, ticket, command, how)
+        {
+            Ok(decided) => decided,
             Err(code) => {
                 self.drop_machine(inner);
                 return Submitted::Ready(Some(Err(code)));
             }
         };
-        if self.lingers(&inner) {
+        if refused.is_none() && self.lingers(&inner) {
             return Submitted::Waiting(inner.join_open(ticket, own));
         }
-        let flushed = match inner.open.take() {
-            Some(open) => self.write(&mut inner, open),
-            None => self.nothing_appended(&inner).map(|ack| (ack, Vec::new())),
+        let flushed = match (inner.open.take(), ack) {
+            (Some(open), _) => self.write(&mut inner, open),
+            (None, Some(ack)) => Ok((ack, Vec::new())),
+            (None, None) => self.nothing_appended(&inner).map(|ack| (ack, Vec::new())),
         };
-        match flushed {
-            Ok((ack, earlier)) => self.deliver(inner, ticket, own, earlier, ack),
-            Err(code) => {
+        match (flushed, refused) {
+            (Ok((ack, earlier)), None) => self.deliver(inner, ticket, own, earlier, ack),
+            (Ok((ack, mut earlier)), Some(code)) => {
+                earlier.push(own);
+                self.settle(&mut inner, earlier, ack);
+                Submitted::Ready(Some(Err(code)))
+            }
+            (Err(code), _) => {
                 self.drop_machine(inner);
                 Submitted::Ready(Some(Err(code)))
             }
@@ -205,22 +227,33 @@ impl<M: Coordinator> Shard<M> {
         inner: &mut Inner<M>,
         ticket: Ticket,
         command: M::Command,
-    ) -> Result<Due<M>, ErrorCode> {
+        how: Transactional,
+    ) -> Result<Decided<M>, ErrorCode> {
         let now = self.core.clock().now();
         let limit = self.limit();
-        let mut due = Due::default();
+        let mut decided = Decided::default();
         let mut next = Some(command);
         while let Some(command) = next {
             let Inner { state, waits, .. } = &mut *inner;
             M::set_max_batch_bytes(waits, limit);
             let decision = M::decide(state, waits, now, ticket, command);
             self.set_alarm(inner, decision.wake_at);
-            self.take(inner, &decision.records, limit)?;
-            due.replies.extend(decision.replies);
-            due.effects.extend(decision.effects);
+            match self.take(inner, &decision.records, limit, how) {
+                Ok(ack) => decided.ack = ack.or(decided.ack),
+                Err(Failure::Refused(code)) => {
+                    // What was decided for others, as because time has passed, stands.
+                    let others = decision.replies.into_iter().filter(|(to, _)| *to != ticket);
+                    decided.due.replies.extend(others);
+                    decided.refused = Some(code);
+                    return Ok(decided);
+                }
+                Err(Failure::Lost(code)) => return Err(code),
+            }
+            decided.due.replies.extend(decision.replies);
+            decided.due.effects.extend(decision.effects);
             next = decision.again;
         }
-        Ok(due)
+        Ok(decided)
     }
 
     /// The most bytes of a batch, by the topic's settings as they are now.
@@ -230,20 +263,35 @@ impl<M: Coordinator> Shard<M> {
         batch::most_bytes(settings.max_message_bytes, settings.segment_bytes)
     }
 
-    /// Puts records into the open batch and applies them. A batch that they do not fit is written
-    /// before.
+    /// Takes in the records of one decision. Gives when the last of them that belong to a
+    /// transaction are committed, if there are any.
     fn take(
         &self,
         inner: &mut Inner<M>,
         records: &[M::Record],
         limit: usize,
+        how: Transactional,
+    ) -> Result<Option<Ack>, Failure> {
+        let mut ack = None;
+        for run in records.chunk_by(|a, b| M::belongs(a) == M::belongs(b)) {
+            let Some(first) = run.first() else { continue };
+            match M::belongs(first) {
+                Belongs::Plain => self.gather(inner, run, limit).map_err(Failure::Lost)?,
+                belongs => ack = Some(self.append_apart(inner, run, belongs, how)?),
+            }
+        }
+        Ok(ack)
+    }
+
+    /// Puts records into the open batch and applies them. A batch that they do not fit is written
+    /// before.
+    fn gather(
+        &self,
+        inner: &mut Inner<M>,
+        records: &[M::Record],
+        limit: usize,
     ) -> Result<(), ErrorCode> {
-        let encoded: Result<Vec<_>, _> =
-            records.iter().filter_map(|record| M::encode(record).transpose()).collect();
-        let encoded = encoded.map_err(|why| {
-            error!(shard = ?self, why, "a decision has no form in the log");
-            ErrorCode::UNKNOWN_SERVER_ERROR
-        })?;
+        let encoded = self.encode(records)?;
         if !encoded.is_empty() {
             let bytes = batch::bytes_of(&encoded);
             if let Some(full) = inner.open.take_if(|open| !open.has_room(bytes, limit)) {
@@ -256,6 +304,15 @@ impl<M: Coordinator> Shard<M> {
         }
         records.iter().for_each(|record| M::apply(&mut inner.state, record));
         Ok(())
+    }
+
+    fn encode(&self, records: &[M::Record]) -> Result<Vec<KeyValue>, ErrorCode> {
+        let encoded: Result<Vec<_>, _> =
+            records.iter().filter_map(|record| M::encode(record).transpose()).collect();
+        encoded.map_err(|why| {
+            error!(shard = ?self, why, "a decision has no form in the log");
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        })
     }
 
     /// An empty batch, with those who join it or the time it waits.

@@ -92,8 +92,10 @@ pub(crate) enum Moved {
     End,
     /// The high watermark, and perhaps the end. The last stable offset did not.
     HighWatermark,
-    /// All three.
+    /// All three, the last stable offset as far as the high watermark.
     Stable,
+    /// All three, the last stable offset by what nobody counted: a transaction ended.
+    Released,
 }
 
 impl Moved {
@@ -101,7 +103,7 @@ impl Moved {
         match reader {
             Reader::Follower => true,
             Reader::Uncommitted => self != Self::End,
-            Reader::Committed => self == Self::Stable,
+            Reader::Committed => matches!(self, Self::Stable | Self::Released),
         }
     }
 }
@@ -150,7 +152,8 @@ impl FetchWaiters {
                 }
                 return appended == 0 || waiter.credit(appended);
             }
-            !what.concerns(waiter.reader) || waiter.credit(visible)
+            let all = what == Moved::Released && waiter.reader == Reader::Committed;
+            !what.concerns(waiter.reader) || waiter.credit(if all { i64::MAX } else { visible })
         });
         self.count.store(list.len(), Ordering::SeqCst);
     }
@@ -289,6 +292,19 @@ mod tests {
                 waiters.wake_all();
                 assert!(waiter.fired());
             }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_transaction_wakes_readers_of_committed_records_for_all_of_it() {
+        for (reader, heard) in [(Reader::Uncommitted, false), (Reader::Committed, true)] {
+            let waiters = FetchWaiters::default();
+            let waiter = FetchWaiter::new(reader, 1000);
+            waiters.add(&waiter);
+            waiters.moved(Moved::HighWatermark, 900, 900);
+            // The marker has few bytes; the records before it are as new to the one reader.
+            waiters.moved(Moved::Released, 78, 78);
+            assert_eq!(waiter.fired(), heard, "{reader:?}");
         }
     }
 

@@ -15,18 +15,14 @@ use ottla_log::dir::{Found, Wanted, recover_all};
 use ottla_log::disk::real::RealDisk;
 use ottla_log::log::{AppendBatch, AtLeast, LeaderAppend};
 use ottla_log::names::DirKind;
-use ottla_log::producers::{MarkerRule, Origin};
+use ottla_log::producers::{Origin, Rules};
 use ottla_log::{Log, LogDir, LogSettings};
 use ottla_wire::record::BatchBuilder;
 
 type Failure = Box<dyn std::error::Error>;
 
-const BY: LeaderAppend = LeaderAppend {
-    leader_epoch: 1,
-    origin: Origin::Client,
-    marker_rule: MarkerRule::SameOrLater,
-    now_ms: 1_700_000_000_000,
-};
+const BY: LeaderAppend =
+    LeaderAppend { leader_epoch: 1, rules: Rules::of(Origin::Client), now_ms: 1_700_000_000_000 };
 
 fn say(text: std::fmt::Arguments<'_>) {
     // Nobody is left to tell when this fails.

@@ -14,7 +14,7 @@ use ottla_log::clean::{Cleaner, Go, Governor};
 use ottla_log::disk::real::RealDisk;
 use ottla_log::log::{AppendBatch, LeaderAppend};
 use ottla_log::names::DirKind;
-use ottla_log::producers::{MarkerRule, Origin};
+use ottla_log::producers::{Origin, Rules};
 use ottla_log::settings::Cleanup;
 use ottla_log::{Log, LogDir, LogError, LogSettings};
 use ottla_wire::record::{BatchBuilder, Compression, EndTxnMarker, RecordError, TransactionResult};
@@ -40,8 +40,7 @@ fn append(
 ) -> Result<(), Failure> {
     let by = LeaderAppend {
         leader_epoch: (log.end_offset() / 1000) as i32,
-        origin,
-        marker_rule: MarkerRule::SameOrLater,
+        rules: Rules::of(origin),
         now_ms: NOW,
     };
     log.append_as_leader(&[AppendBatch::split(&batch?.bytes)?], by)?;

@@ -21,7 +21,7 @@ use crate::error::{DiskError, LogError, Result};
 use crate::graveyard::{Graveyard, Remains};
 use crate::names;
 use crate::place::Place;
-use crate::producers::{ProducerEntry, Producers};
+use crate::producers::{Beginning, Guard, ProducerEntry, Producers};
 use crate::segment::{FileState, Segment};
 use crate::settings::LogSettings;
 
@@ -92,6 +92,8 @@ pub struct Log {
 #[derive(Debug)]
 struct Writer {
     producers: Producers,
+    /// The guard given out last.
+    last_guard: Guard,
     /// Offsets of the snapshots on disk, ascending.
     snapshots: Vec<i64>,
     /// Bytes appended since the last index entry.
@@ -172,7 +174,10 @@ impl Log {
     /// high watermark.
     #[must_use]
     pub fn last_stable_offset(&self) -> i64 {
-        self.first_unstable.load(Ordering::Acquire).min(self.high_watermark())
+        // In this order: a transaction that begins meanwhile begins at or above this high
+        // watermark, and one that ended meanwhile ended below the one that let it go.
+        let high_watermark = self.high_watermark();
+        self.first_unstable.load(Ordering::Acquire).min(high_watermark)
     }
 
     /// First offset of the oldest unfinished transaction.
@@ -235,6 +240,18 @@ impl Log {
     #[must_use]
     pub fn has_ongoing_txn(&self, producer_id: i64, epoch: i16) -> bool {
         self.writer.lock().producers.has_ongoing_txn(producer_id, epoch)
+    }
+
+    /// A transaction is about to begin in this log: what is to go with its first batch once its
+    /// coordinator has said that it knows of it. `None` when it is open already.
+    ///
+    /// # Errors
+    /// [`LogError::Closed`].
+    pub fn begin_verification(&self, beginning: &Beginning, now_ms: i64) -> Result<Option<Guard>> {
+        let mut writer = self.writer.lock();
+        writer.check_open()?;
+        let Writer { producers, last_guard, .. } = &mut *writer;
+        Ok(producers.begin_verification(beginning, last_guard, now_ms))
     }
 
     /// Whether a transaction has been open for longer than `longest_ms`.

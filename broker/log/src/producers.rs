@@ -13,8 +13,12 @@ mod entry;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use entry::{BatchMeta, KEPT_BATCHES, ProducerEntry};
+pub use verify::{Beginning, Guard, Sequences};
+
+use verify::Pending;
 
 /// Who appends, which says what is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,40 @@ pub enum MarkerRule {
     SameOrLater,
     /// A later one, as transactions of version 2 (KIP-890) bump it with each end.
     Later,
+}
+
+/// What must be known of a transaction before its first batch is appended (KIP-890).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verified {
+    /// Nothing: batches begin transactions as they come.
+    #[default]
+    Unasked,
+    /// The coordinator knows that the partition belongs to the transaction, if the guard was given
+    /// out for it and neither its first batch nor a marker came since. Without a guard, only open
+    /// transactions go on.
+    By(Option<Guard>),
+}
+
+/// What is checked of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Who appends.
+    pub origin: Origin,
+    /// The rule for the epochs of markers.
+    pub marker: MarkerRule,
+    /// What is known of transactions that begin.
+    pub verified: Verified,
+}
+
+impl Rules {
+    /// Those of a copy of what a leader has checked.
+    pub const REPLICATION: Self = Self::of(Origin::Replication);
+
+    /// Those of an append by `origin` which begins no transaction that needs verification.
+    #[must_use]
+    pub const fn of(origin: Origin) -> Self {
+        Self { origin, marker: MarkerRule::SameOrLater, verified: Verified::Unasked }
+    }
 }
 
 /// A transaction with no end marker yet, or one whose marker is not below the high watermark.
@@ -64,6 +102,8 @@ pub struct Staged {
     entries: Vec<ProducerEntry>,
     started: Vec<(i64, i64)>,
     completed: Vec<CompletedTxn>,
+    /// Producers of which a transaction began, went on or ended.
+    transactional: Vec<i64>,
 }
 
 impl Staged {
@@ -80,6 +120,8 @@ pub struct Producers {
     entries: HashMap<i64, ProducerEntry>,
     ongoing: BTreeMap<i64, Txn>,
     unreplicated: BTreeMap<i64, Txn>,
+    /// Producers whose transactions are about to begin here; in memory only.
+    pending: HashMap<i64, Pending>,
     end_offset: i64,
 }
 
@@ -155,33 +197,33 @@ impl Producers {
         staged: &mut Staged,
         batch: &Batch,
         marker: Option<Marker>,
-        origin: Origin,
-        rule: MarkerRule,
+        rules: Rules,
     ) -> Result<Option<BatchMeta>> {
-        if batch.producer_id < 0 {
+        let (id, origin) = (batch.producer_id, rules.origin);
+        if id < 0 {
             return Ok(None);
         }
         if batch.is_control() && marker.is_none() {
             // Cleaning emptied it, or it is none of a transaction.
             return Ok(None);
         }
-        let known = self.entries.get(&batch.producer_id);
+        let known = self.entries.get(&id);
         if origin == Origin::Client
             && let Some(earlier) = known.and_then(|e| e.find_duplicate(batch))
         {
             return Ok(Some(earlier));
         }
-        let place = staged.entries.iter().position(|e| e.producer_id == batch.producer_id);
+        let place = staged.entries.iter().position(|e| e.producer_id == id);
         let mut entry = match place {
             Some(place) => staged.entries[place],
-            None => known.copied().unwrap_or_else(|| ProducerEntry::new(batch.producer_id)),
+            None => known.copied().unwrap_or_else(|| ProducerEntry::new(id)),
         };
         match marker {
             Some(marker) => {
-                entry.check_marker(batch, marker, origin, rule)?;
+                entry.check_marker(batch, marker, origin, rules.marker)?;
                 if let Some(first_offset) = entry.txn_first_offset() {
                     staged.completed.push(CompletedTxn {
-                        producer_id: batch.producer_id,
+                        producer_id: id,
                         first_offset,
                         last_offset: batch.last_offset,
                         outcome: marker.outcome,
@@ -190,17 +232,23 @@ impl Producers {
                 entry.end_txn(batch.producer_epoch, marker);
             }
             None => {
-                entry.check_data(batch, origin, known.is_some())?;
+                if batch.is_transactional() && !entry.has_open_txn(batch.producer_epoch) {
+                    self.check_verified(id, rules)?;
+                }
+                entry.check_data(batch, origin, known.is_some(), self.pending.get(&id))?;
                 entry.add_batch(batch);
                 if batch.is_transactional() {
                     if entry.txn_first_offset().is_none() {
                         entry.begin_txn(batch.base_offset);
-                        staged.started.push((batch.base_offset, batch.producer_id));
+                        staged.started.push((batch.base_offset, id));
                     }
                 } else if entry.txn_first_offset().is_some() && origin != Origin::Replication {
-                    return Err(LogError::InvalidTxnState { producer_id: batch.producer_id });
+                    return Err(LogError::InvalidTxnState { producer_id: id });
                 }
             }
+        }
+        if batch.is_transactional() {
+            staged.transactional.push(id);
         }
         match place {
             Some(place) => staged.entries[place] = entry,
@@ -215,6 +263,11 @@ impl Producers {
         for entry in staged.entries {
             self.entries.insert(entry.producer_id, entry);
         }
+        for id in staged.transactional {
+            // It has begun, which the entry says, or is over: then what the coordinator said
+            // before says nothing of the next one.
+            self.pending.remove(&id);
+        }
         for (first, producer_id) in staged.started {
             self.ongoing.insert(first, Txn { producer_id, last_offset: None });
         }
@@ -224,7 +277,9 @@ impl Producers {
     }
 
     fn end_txn(&mut self, txn: &CompletedTxn) -> i64 {
-        let others = self.ongoing.iter().find(|(_, t)| t.producer_id != txn.producer_id);
+        // One that began behind the marker, and came with it, says nothing of what was stable then.
+        let before = self.ongoing.range(..txn.last_offset);
+        let others = before.into_iter().find(|(_, t)| t.producer_id != txn.producer_id);
         let stable = others.map_or(txn.last_offset + 1, |(first, _)| *first);
         if let Some(mut open) = self.ongoing.remove(&txn.first_offset) {
             open.last_offset = Some(txn.last_offset);
@@ -274,6 +329,7 @@ impl Producers {
     pub fn remove_expired(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
         let before = self.entries.len();
         self.entries.retain(|_, e| !e.is_expired(now_ms, expiration_ms));
+        self.pending.retain(|_, p| !p.is_expired(now_ms, expiration_ms));
         if self.entries.is_empty() {
             self.entries = HashMap::new();
         }
@@ -283,7 +339,6 @@ impl Producers {
     /// Whether the producer's epoch is this one and its transaction is open.
     #[must_use]
     pub fn has_ongoing_txn(&self, producer_id: i64, epoch: i16) -> bool {
-        let entry = self.entries.get(&producer_id);
-        entry.is_some_and(|e| e.epoch == epoch && e.txn_first_offset().is_some())
+        self.entries.get(&producer_id).is_some_and(|e| e.has_open_txn(epoch))
     }
 }

@@ -10,7 +10,7 @@ use crate::checkpoint::offsets::TopicPartition;
 use crate::disk::Disk;
 use crate::graveyard::Graveyard;
 use crate::log::{AppendBatch, LeaderAppend, LoadReport, Log, Shared, Shutdown, Start, Trust};
-use crate::producers::{MarkerRule, Origin};
+use crate::producers::{Origin, Rules};
 use crate::settings::LogSettings;
 
 pub(crate) type KeyValue = (Option<Vec<u8>>, Option<Vec<u8>>);
@@ -122,14 +122,11 @@ impl Make {
     }
 }
 
-pub(crate) const CLIENT: LeaderAppend = LeaderAppend {
-    leader_epoch: 0,
-    origin: Origin::Client,
-    marker_rule: MarkerRule::SameOrLater,
-    now_ms: 1000,
-};
+pub(crate) const CLIENT: LeaderAppend =
+    LeaderAppend { leader_epoch: 0, rules: Rules::of(Origin::Client), now_ms: 1000 };
 
-pub(crate) const COORDINATOR: LeaderAppend = LeaderAppend { origin: Origin::Coordinator, ..CLIENT };
+pub(crate) const COORDINATOR: LeaderAppend =
+    LeaderAppend { rules: Rules::of(Origin::Coordinator), ..CLIENT };
 
 pub(crate) fn shared(disk: Arc<dyn Disk>) -> Shared {
     Shared { cache: FileCache::new(disk, 64), graveyard: Arc::new(Graveyard::default()) }

@@ -13,7 +13,7 @@ use ottla_log::graveyard::Graveyard;
 use ottla_log::log::{
     AppendBatch, AtLeast, LeaderAppend, LoadReport, Shared, Shutdown, Start, Truncated, Trust,
 };
-use ottla_log::producers::{MarkerRule, Origin};
+use ottla_log::producers::{Origin, Rules};
 use ottla_log::settings::Cleanup;
 use ottla_log::{Log, LogError, LogSettings};
 use ottla_wire::record::{Batch, BatchBuilder, Batches, CrcCheck, EndTxnMarker, TransactionResult};
@@ -67,7 +67,7 @@ fn reopen(
 }
 
 fn by(origin: Origin) -> LeaderAppend {
-    LeaderAppend { leader_epoch: 3, origin, marker_rule: MarkerRule::SameOrLater, now_ms: 0 }
+    LeaderAppend { leader_epoch: 3, rules: Rules::of(origin), now_ms: 0 }
 }
 
 fn append(log: &Log, batch: Batch, origin: Origin) -> Result<i64, LogError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_log::log::{AppendBatch, AtLeast, LeaderAppend, Outcome};
-use ottla_log::producers::{MarkerRule, Origin};
+use ottla_log::producers::{Origin, Rules};
 use ottla_log::{Log, LogError};
 use ottla_replica::{
     AckWaits, Acks, Cut, EpochCheck, EpochEnd, FetchAsk, Follower, FollowerFetch, IsrAnswer,
@@ -260,8 +260,7 @@ impl Replica {
         refused.map_err(|e| Trouble::Code(e.code()))?;
         let by = LeaderAppend {
             leader_epoch: leading.leader.epoch(),
-            origin: Origin::Client,
-            marker_rule: MarkerRule::default(),
+            rules: Rules::of(Origin::Client),
             now_ms,
         };
         let info = log.append_as_leader(std::slice::from_ref(batch), by)?;
@@ -292,12 +291,8 @@ impl Replica {
         let leading = self.leading(Some(epoch))?;
         let refused = leading.leader.check_append(Acks::All);
         refused.map_err(|e| Trouble::Code(e.code()))?;
-        let by = LeaderAppend {
-            leader_epoch: epoch,
-            origin: Origin::Coordinator,
-            marker_rule: MarkerRule::default(),
-            now_ms,
-        };
+        let by =
+            LeaderAppend { leader_epoch: epoch, rules: Rules::of(Origin::Coordinator), now_ms };
         let info = log.append_as_leader(std::slice::from_ref(batch), by)?;
         let moved = leading.leader.appended(info.end_offset, world);
         let mut done = Done { flush: info.rolled_at.is_some(), ..Done::default() };

@@ -2,7 +2,7 @@
 
 use ottla_log::Log;
 use ottla_log::log::{AppendBatch, LeaderAppend, Outcome};
-use ottla_log::producers::{MarkerRule, Origin};
+use ottla_log::producers::{Origin, Rules, Verified};
 use ottla_replica::{Acks, EpochCheck};
 
 use super::leading::News;
@@ -15,10 +15,8 @@ use crate::wait::{AckWait, AckWaiter};
 pub struct AppendHow {
     /// Who must have them before the producer is told.
     pub acks: Acks,
-    /// Who appends.
-    pub origin: Origin,
-    /// Rule for the epochs of transaction markers.
-    pub marker_rule: MarkerRule,
+    /// What the log checks.
+    pub rules: Rules,
     /// The epoch the caller believes to lead in.
     pub epoch: EpochCheck,
 }
@@ -27,15 +25,20 @@ impl AppendHow {
     /// As a client's Produce request appends.
     #[must_use]
     pub fn client(acks: Acks) -> Self {
-        let (origin, marker_rule) = (Origin::Client, MarkerRule::default());
-        Self { acks, origin, marker_rule, epoch: EpochCheck::Any }
+        Self { acks, rules: Rules::of(Origin::Client), epoch: EpochCheck::Any }
+    }
+
+    /// The same, of batches that begin transactions with what is known of them.
+    #[must_use]
+    pub fn verified(self, verified: Verified) -> Self {
+        Self { rules: Rules { verified, ..self.rules }, ..self }
     }
 
     /// As a coordinator on this node appends, which leads in `epoch`.
     #[must_use]
     pub fn coordinator(epoch: i32) -> Self {
-        let (acks, marker_rule) = (Acks::All, MarkerRule::default());
-        Self { acks, origin: Origin::Coordinator, marker_rule, epoch: EpochCheck::Is(epoch) }
+        let (acks, rules) = (Acks::All, Rules::of(Origin::Coordinator));
+        Self { acks, rules, epoch: EpochCheck::Is(epoch) }
     }
 }
 
@@ -84,12 +87,7 @@ impl Partition {
         let here = self.here.load();
         let log = &here.log;
         let now_ms = self.core.clock().wall_ms();
-        let by = LeaderAppend {
-            leader_epoch: leading.leader.epoch(),
-            origin: how.origin,
-            marker_rule: how.marker_rule,
-            now_ms,
-        };
+        let by = LeaderAppend { leader_epoch: leading.leader.epoch(), rules: how.rules, now_ms };
         let info = log.append_as_leader(batches, by).map_err(|e| here.judge(e))?;
         let moved = match info.outcome {
             Outcome::Appended => leading.leader.appended(info.end_offset, &**self.core.cluster()),

@@ -264,13 +264,18 @@ impl Partition {
             return;
         };
         let log = self.log();
-        let stable_before = log.last_stable_offset();
+        let (stable_before, committed_before) = (log.last_stable_offset(), log.high_watermark());
         log.set_high_watermark(high_watermark);
         let reached = (!leading.acks.is_empty()).then(|| leading.acks.reached(high_watermark));
         drop(role);
         reached.into_iter().flatten().for_each(|waiter| waiter.finish(Ok(())));
-        let stable = log.last_stable_offset() != stable_before;
-        let what = if stable { Moved::Stable } else { Moved::HighWatermark };
+        let what = match log.last_stable_offset() {
+            stable if stable == stable_before => Moved::HighWatermark,
+            stable if (stable_before, stable) == (committed_before, high_watermark) => {
+                Moved::Stable
+            }
+            _ => Moved::Released,
+        };
         match news {
             News::Appended(bytes) => self.fetches.moved(what, bytes, bytes),
             News::Committed => self.fetches.moved(what, 0, usize::MAX),

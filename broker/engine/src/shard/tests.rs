@@ -28,6 +28,8 @@ use crate::groups::{Groups, OFFSETS_TOPIC};
 use crate::publish::Publisher;
 use crate::replicas::Replicas;
 
+mod transactions;
+
 const TOPIC: Uuid = Uuid::from_u128(0xC0);
 /// Longer than any test takes.
 const NEVER: &str = "3600000";

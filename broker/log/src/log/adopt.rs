@@ -40,7 +40,11 @@ impl Log {
         self.last_flush_ms.store(source.last_flush_ms.load(Ordering::Relaxed), Ordering::Relaxed);
         *self.epochs.lock() = source.epochs.lock().for_another_file();
         self.write_epochs(Durability::PageCache)?;
-        writer.producers = source.writer.lock().producers.clone();
+        {
+            let theirs = source.writer.lock();
+            writer.producers = theirs.producers.clone();
+            writer.last_guard = writer.last_guard.max(theirs.last_guard);
+        }
         self.publish_unstable(&writer.producers);
         if !writer.producers.is_empty() {
             // One of the same offset was taken while the state was that of the copied part alone.

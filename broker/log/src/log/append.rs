@@ -10,7 +10,7 @@ use super::{Log, State, Writer};
 use crate::batch::{Batch, HEADER, Marker, OVERHEAD, Parsed, parse_marker};
 use crate::error::{LogError, Result};
 use crate::plan::roll::Arriving;
-use crate::producers::{BatchMeta, MarkerRule, Origin, Staged};
+use crate::producers::{BatchMeta, Rules, Staged};
 use crate::segment::Segment;
 
 /// Offsets that a segment can hold: those that its indexes can express.
@@ -44,10 +44,8 @@ impl AppendBatch {
 pub struct LeaderAppend {
     /// The leader's epoch, written into the batches.
     pub leader_epoch: i32,
-    /// Who appends.
-    pub origin: Origin,
-    /// Rule for the epochs of transaction markers.
-    pub marker_rule: MarkerRule,
+    /// What is checked.
+    pub rules: Rules,
     /// Now, milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -178,8 +176,7 @@ impl Log {
             }
             let marker = marker_of(&batch, &given.body);
             let staged = &mut prepared.staged;
-            let earlier =
-                writer.producers.stage(staged, &batch, marker, by.origin, by.marker_rule)?;
+            let earlier = writer.producers.stage(staged, &batch, marker, by.rules)?;
             if let Some(earlier) = earlier {
                 return Ok(self.duplicate(earlier));
             }
@@ -258,8 +255,8 @@ impl Log {
             }
             let end = at + batch.size as usize;
             let marker = marker_of(&batch, records.get(at + HEADER..end).unwrap_or_default());
-            let (staged, rule) = (&mut group.staged, MarkerRule::default());
-            writer.producers.stage(staged, &batch, marker, Origin::Replication, rule)?;
+            let staged = &mut group.staged;
+            writer.producers.stage(staged, &batch, marker, Rules::REPLICATION)?;
             next = batch.last_offset + 1;
             at = end;
             group.add(batch);

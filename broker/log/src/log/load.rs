@@ -20,7 +20,7 @@ use crate::names;
 use crate::place::Place;
 use crate::plan::recover::{self, Listing, TxnIndexes};
 use crate::plan::roll;
-use crate::producers::{CompletedTxn, MarkerRule, Origin, Producers, Staged, snapshot};
+use crate::producers::{CompletedTxn, Guard, Producers, Rules, Staged, snapshot};
 use crate::scan::{Next, Placed, Whole};
 use crate::segment::{FileState, Growth, IndexBuilder, Segment};
 use crate::settings::LogSettings;
@@ -157,6 +157,7 @@ impl Log {
     ) -> Self {
         let writer = Writer {
             producers: parts.producers,
+            last_guard: Guard::default(),
             snapshots: parts.snapshots,
             since_entry: parts.since_entry,
             created_ms: now_ms,
@@ -624,8 +625,7 @@ fn apply(
         return Ok(Vec::new());
     }
     let mut staged = Staged::default();
-    let rule = MarkerRule::default();
-    producers.stage(&mut staged, batch, marker, Origin::Replication, rule)?;
+    producers.stage(&mut staged, batch, marker, Rules::REPLICATION)?;
     Ok(producers.commit(staged, batch.last_offset + 1))
 }
 

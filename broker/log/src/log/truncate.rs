@@ -121,20 +121,19 @@ impl Log {
         self.start.fetch_min(offset, Ordering::AcqRel);
     }
 
-    /// Makes the producers' state as of `end`, from the newest snapshot at or below it.
+    /// Makes the producers' state as of `end`, from the newest snapshot at or below it. One above
+    /// the high watermark would not tell which transactions ended there, and are not stable.
     fn reload_producers(&self, writer: &mut Writer, end: i64, now_ms: i64) -> Result<()> {
         self.remove_snapshots(writer, |s| s > end)?;
         let expiration = self.settings.load().producer_id_expiration_ms;
         let start = self.start_offset();
         let dir = self.dir();
-        let (mut producers, snapshots) = load::newest_snapshot(
-            &**self.disk(),
-            &dir,
-            std::mem::take(&mut writer.snapshots),
-            start,
-            now_ms,
-            expiration,
-        )?;
+        let high_watermark = self.high_watermark();
+        let mut snapshots = std::mem::take(&mut writer.snapshots);
+        let above = snapshots.split_off(snapshots.partition_point(|s| *s <= high_watermark));
+        let (mut producers, mut snapshots) =
+            load::newest_snapshot(&**self.disk(), &dir, snapshots, start, now_ms, expiration)?;
+        snapshots.extend(above);
         writer.snapshots = snapshots;
         let segments = self.segments.load_full();
         for segment in &segments[floor(&segments, producers.end_offset())..] {

@@ -1,5 +1,6 @@
 //! One producer.
 
+use super::verify::Pending;
 use super::{MarkerRule, Origin};
 use crate::batch::{Batch, Marker};
 use crate::error::{LogError, Result};
@@ -101,6 +102,12 @@ impl ProducerEntry {
         self.txn_first
     }
 
+    /// Whether a transaction of this epoch is open.
+    #[must_use]
+    pub fn has_open_txn(&self, epoch: i16) -> bool {
+        self.epoch == epoch && self.txn_first.is_some()
+    }
+
     /// Whether the producer may be forgotten.
     #[must_use]
     pub fn is_expired(&self, now_ms: i64, expiration_ms: i64) -> bool {
@@ -122,28 +129,40 @@ impl ProducerEntry {
 
     /// `known` says whether anything of the producer was in the log before this append: one that
     /// is new here, or was forgotten, may begin with any sequence number.
-    pub(super) fn check_data(&self, batch: &Batch, origin: Origin, known: bool) -> Result<()> {
+    /// `pending` is what waits for the coordinator's word, if anything does.
+    pub(super) fn check_data(
+        &self,
+        batch: &Batch,
+        origin: Origin,
+        known: bool,
+        pending: Option<&Pending>,
+    ) -> Result<()> {
         if origin == Origin::Replication {
             return Ok(());
         }
         if batch.producer_epoch < self.epoch {
             return Err(self.old_epoch(batch));
         }
-        if origin == Origin::Coordinator || !known {
+        if origin == Origin::Coordinator {
+            return Ok(());
+        }
+        let (sequence, is_new) = (batch.base_sequence, self.batches().is_empty());
+        let out_of_order = |last| LogError::OutOfOrderSequence {
+            producer_id: self.producer_id,
+            epoch: batch.producer_epoch,
+            sequence,
+            last,
+        };
+        if pending.is_some_and(|pending| !pending.allows(sequence, is_new)) {
+            return Err(out_of_order(self.last_sequence()));
+        }
+        if !known {
             return Ok(());
         }
         let same_epoch = batch.producer_epoch == self.epoch;
         let last = if same_epoch { self.last_sequence() } else { -1 };
         let expected = if last == i32::MAX { 0 } else { last + 1 };
-        if batch.base_sequence == expected {
-            return Ok(());
-        }
-        Err(LogError::OutOfOrderSequence {
-            producer_id: self.producer_id,
-            epoch: batch.producer_epoch,
-            sequence: batch.base_sequence,
-            last,
-        })
+        if sequence == expected { Ok(()) } else { Err(out_of_order(last)) }
     }
 
     fn old_epoch(&self, batch: &Batch) -> LogError {

@@ -15,8 +15,7 @@ fn batch(make: Make, base_offset: i64) -> Batch {
 fn append(producers: &mut Producers, make: Make) -> Result<Option<BatchMeta>> {
     let batch = batch(make, producers.end_offset());
     let mut staged = Staged::default();
-    let rule = MarkerRule::SameOrLater;
-    let earlier = producers.stage(&mut staged, &batch, None, Origin::Client, rule)?;
+    let earlier = producers.stage(&mut staged, &batch, None, Rules::of(Origin::Client))?;
     if earlier.is_none() {
         producers.commit(staged, batch.last_offset + 1);
     }
@@ -32,7 +31,8 @@ fn mark(
     let batch = batch(Make::marker(1, epoch, 1, coordinator_epoch), producers.end_offset());
     let marker = Marker { outcome: Outcome::Commit, coordinator_epoch, timestamp: 5 };
     let mut staged = Staged::default();
-    producers.stage(&mut staged, &batch, Some(marker), Origin::Coordinator, rule)?;
+    let rules = Rules { marker: rule, ..Rules::of(Origin::Coordinator) };
+    producers.stage(&mut staged, &batch, Some(marker), rules)?;
     Ok(producers.commit(staged, batch.last_offset + 1).len())
 }
 
@@ -72,10 +72,10 @@ fn sequences_go_on_at_zero() {
 fn several_batches_at_once() {
     let p = Producers::at(0);
     let mut staged = Staged::default();
-    let rule = MarkerRule::SameOrLater;
     for (i, sequence) in [0, 2, 4].into_iter().enumerate() {
         let batch = batch(data(0, sequence), 2 * i as i64);
-        p.stage(&mut staged, &batch, None, Origin::Client, rule).expect("in order");
+        let rules = Rules::of(Origin::Client);
+        p.stage(&mut staged, &batch, None, rules).expect("in order");
     }
     let mut p = p;
     p.commit(staged, 6);
