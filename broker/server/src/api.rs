@@ -50,9 +50,11 @@ pub mod produce;
 pub mod push_telemetry;
 pub mod remove_raft_voter;
 pub mod sync_group;
+pub mod txn_offset_commit;
 pub mod unregister_broker;
 pub mod update_features;
 pub mod update_raft_voter;
+pub mod write_txn_markers;
 
 pub(crate) mod forwarded;
 pub(crate) mod groups;
@@ -60,4 +62,5 @@ pub(crate) mod loggers;
 pub(crate) mod operations;
 pub(crate) mod partitions;
 pub(crate) mod topics;
+pub(crate) mod verify;
 pub(crate) mod voters;

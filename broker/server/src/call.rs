@@ -10,6 +10,7 @@ use ottla_wire::api::Listener;
 use ottla_wire::schema::principal::DefaultPrincipalData;
 
 use crate::context::Context;
+use crate::line::Line;
 use crate::vigil::Heard;
 
 /// What belongs to a connection as long as it lives.
@@ -33,6 +34,8 @@ pub struct Session {
     pub software: OnceLock<Software>,
     /// Whether the client has asked what metrics to push, or has pushed some.
     pub telemetry: AtomicBool,
+    /// Who waits to append.
+    pub line: Arc<Line>,
 }
 
 impl Session {
@@ -54,6 +57,7 @@ impl Session {
             client: OnceLock::new(),
             software: OnceLock::new(),
             telemetry: AtomicBool::new(false),
+            line: Arc::default(),
         })
     }
 }

@@ -47,6 +47,8 @@ routes! {
     DeleteRecords => delete_records;
     InitProducerId => init_producer_id;
     OffsetForLeaderEpoch => offset_for_leader_epoch;
+    WriteTxnMarkers => write_txn_markers;
+    TxnOffsetCommit => txn_offset_commit;
     DescribeConfigs => describe_configs;
     AlterConfigs => alter_configs;
     AlterReplicaLogDirs => alter_replica_log_dirs;

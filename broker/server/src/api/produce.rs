@@ -1,11 +1,15 @@
-//! Produce: batches are judged, appended on this thread, and acknowledged when that may be.
+//! Produce: batches are judged, appended on this thread, and acknowledged when that may be. Those
+//! that begin transactions wait first until the coordinator knows of it; see `transactional`.
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use ottla_config::{Compression as Configured, LogConfig, TimestampType as Clocked};
-use ottla_engine::{Ack, AppendHow, Appended, EngineError, Partition, PartitionId};
+use ottla_engine::{Ack, AppendHow, EngineError, Partition, PartitionId};
 use ottla_log::log::{AppendBatch, Outcome};
+use ottla_log::producers::{Beginning, Sequences, Verified};
 use ottla_metadata::{Image, Topic};
 use ottla_replica::Acks;
 use ottla_wire::api::produce::{
@@ -14,15 +18,17 @@ use ottla_wire::api::produce::{
     TopicProduceResponse,
 };
 use ottla_wire::record::{
-    AppendRules, CompressedRecords, Compression, Compressor, Keys, RejectedRecord, Rejection,
-    TargetCompression, TimestampType, ValidatedBatch, Workspace, validate_in,
+    AppendRules, BATCH_HEADER_SIZE, BatchHeader, CompressedRecords, Compression, Compressor, Keys,
+    RejectedRecord, Rejection, TargetCompression, TimestampType, Workspace, validate_in,
 };
-use ottla_wire::{ErrorCode, Records};
+use ottla_wire::{ErrorCode, Records, Uuid};
 use tracing::debug;
 
 use crate::answer::{Answer, Holds};
 use crate::api::topics;
 use crate::call::Call;
+
+mod transactional;
 
 /// Since this version topics are named by id.
 const IDS_SINCE: i16 = 13;
@@ -43,39 +49,46 @@ struct Waiting {
 
 /// Answers Produce.
 pub fn handle(call: Call, request: ProduceRequest) -> Answer<ProduceResponse> {
-    let timeout_ms = request.timeout_ms;
     let Some(acks) = Acks::from_wire(request.acks) else {
         return refuse_all(request, ErrorCode::INVALID_REQUIRED_ACKS).into();
     };
-    let image = call.context.image();
-    // No coordinator here ever began a transaction; one that nobody can end would hide every later
-    // record from those who read committed ones.
-    let transactional = match request.transactional_id {
-        Some(_) => ErrorCode::INVALID_TXN_STATE,
-        None => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    };
-    let mut job = Job {
-        call: &call,
-        image: &image,
-        acks,
-        transactional,
-        waiting: Vec::new(),
-        endpoints: Vec::new(),
-    };
+    let begins = transactional::is_any(&request);
+    if begins && request.transactional_id.is_none() {
+        return refuse_all(request, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED).into();
+    }
+    let waits = acks != Acks::None && !call.session.line.is_free();
+    if begins || waits {
+        return transactional::handle(call, request, acks);
+    }
+    let timeout = timeout_of(&request);
+    let mut job = Job::new(&call, acks);
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for (index, topic) in request.topic_data.into_iter().enumerate() {
         responses.push(job.topic(index, topic));
     }
     let Job { waiting, endpoints, .. } = job;
     let response = ProduceResponse { responses, node_endpoints: endpoints, ..Default::default() };
+    finish(acks, response, waiting, timeout)
+}
 
+/// How long the client waits for others to have what it sent.
+fn timeout_of(request: &ProduceRequest) -> Duration {
+    Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0))
+}
+
+/// What becomes of a request of which everything is appended that ever will be.
+fn finish(
+    acks: Acks,
+    response: ProduceResponse,
+    waiting: Vec<Waiting>,
+    timeout: Duration,
+) -> Answer<ProduceResponse> {
     if acks == Acks::None {
         return silent(&response);
     }
     if waiting.is_empty() {
         return response.into();
     }
-    let timeout = std::time::Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
     // The records are in the log; what is kept is the answer.
     let partitions: usize = response.responses.iter().map(|t| t.partition_responses.len()).sum();
     let holds = Holds::Bytes(partitions * size_of::<PartitionProduceResponse>() * 2);
@@ -102,7 +115,7 @@ fn silent(response: &ProduceResponse) -> Answer<ProduceResponse> {
 async fn acknowledge(
     mut response: ProduceResponse,
     waiting: Vec<Waiting>,
-    timeout: std::time::Duration,
+    timeout: Duration,
 ) -> ProduceResponse {
     let deadline = tokio::time::Instant::now() + timeout;
     for Waiting { topic, partition, ack } in waiting {
@@ -148,84 +161,103 @@ fn failed(index: i32, error_code: ErrorCode, message: Option<String>) -> Partiti
 /// One request under way.
 struct Job<'a> {
     call: &'a Call,
-    image: &'a Image,
+    image: Arc<Image>,
     acks: Acks,
-    /// What to answer to batches of transactions.
-    transactional: ErrorCode,
     waiting: Vec<Waiting>,
     endpoints: Vec<NodeEndpoint>,
 }
 
-impl Job<'_> {
+/// A batch that may be appended.
+struct Judged {
+    partition: Arc<Partition>,
+    header: [u8; BATCH_HEADER_SIZE],
+    body: Bytes,
+    /// The transaction that it belongs to.
+    transaction: Option<Beginning>,
+    /// The time that the topic's records have from the log, -1 if they do not.
+    log_append_time_ms: i64,
+}
+
+impl<'a> Job<'a> {
+    fn new(call: &'a Call, acks: Acks) -> Self {
+        let image = call.context.image();
+        Self { call, image, acks, waiting: Vec::new(), endpoints: Vec::new() }
+    }
+
     fn topic(&mut self, index: usize, data: TopicProduceData) -> TopicProduceResponse {
-        let by_id = self.call.version >= IDS_SINCE;
-        let image = self.image;
-        let topic = if by_id { image.topic(data.topic_id) } else { image.topic_named(&data.name) };
         let mut partition_responses = Vec::with_capacity(data.partition_data.len());
         for (at, partition) in data.partition_data.into_iter().enumerate() {
-            let answer = match topic {
-                Some(topic) => self.partition(topic, (index, at), partition),
-                None if by_id => failed(partition.index, ErrorCode::UNKNOWN_TOPIC_ID, None),
-                None => failed(partition.index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None),
+            let number = partition.index;
+            let answer = match self.judge(&data.name, data.topic_id, partition) {
+                Ok(judged) => self.append((index, at), number, judged, Verified::Unasked),
+                Err(answer) => answer,
             };
             partition_responses.push(answer);
         }
         TopicProduceResponse { name: data.name, topic_id: data.topic_id, partition_responses }
     }
 
-    fn partition(
+    /// Finds the partition that is meant, and looks whether its topic takes the batch.
+    #[allow(clippy::result_large_err)]
+    fn judge(
         &mut self,
-        topic: &Topic,
-        place: (usize, usize),
+        name: &str,
+        id: Uuid,
         data: PartitionProduceData,
-    ) -> PartitionProduceResponse {
+    ) -> Result<Judged, PartitionProduceResponse> {
         let index = data.index;
+        let by_id = self.call.version >= IDS_SINCE;
+        let image = Arc::clone(&self.image);
+        let topic = if by_id { image.topic(id) } else { image.topic_named(name) };
+        let Some(topic) = topic else {
+            let unknown = match by_id {
+                true => ErrorCode::UNKNOWN_TOPIC_ID,
+                false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            };
+            return Err(failed(index, unknown, None));
+        };
         if topic.partition(index).is_none() {
-            return failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None);
+            return Err(failed(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None));
         }
         if topics::is_internal(&topic.name) {
-            return failed(index, ErrorCode::INVALID_TOPIC_EXCEPTION, None);
+            return Err(failed(index, ErrorCode::INVALID_TOPIC_EXCEPTION, None));
         }
         let found = self.call.context.replicas.get(PartitionId::new(topic.id, index));
-        let partition = match found {
-            Ok(partition) => partition,
-            Err(error) => return self.engine_failed(topic, index, &error),
-        };
+        let partition = found.map_err(|error| self.engine_failed(topic, index, &error))?;
         let records = match data.records {
             Some(Records::Bytes(bytes)) => bytes,
-            _ => bytes::Bytes::new(),
+            _ => Bytes::new(),
         };
         let config = partition.config();
         let now_ms = self.call.context.core.clock().wall_ms();
         let (rules, version) = (rules(&config), self.call.version);
         let judged =
             WORKSPACE.with_borrow_mut(|w| validate_in(w, &records, &rules, version, now_ms));
-        let batch = match judged {
-            Ok(batch) => batch,
-            Err(rejection) => return self.rejected(topic, index, &rejection),
-        };
-        if batch.header().is_transactional() {
-            return failed(index, self.transactional, None);
-        }
+        let batch = judged.map_err(|rejection| self.rejected(topic, index, &rejection))?;
         let log_append_time_ms = match config.timestamp_type {
             Clocked::LogAppendTime => batch.header().max_timestamp,
             Clocked::CreateTime => -1,
         };
-        match append(&partition, batch, self.acks) {
-            Ok(appended) => self.appended(place, index, appended, log_append_time_ms),
-            Err(error) => self.engine_failed(topic, index, &error),
-        }
+        let transaction = transaction_of(batch.header());
+        let (header, body) = batch.into_parts();
+        Ok(Judged { partition, header, body, transaction, log_append_time_ms })
     }
 
-    fn appended(
+    fn append(
         &mut self,
-        (topic, partition): (usize, usize),
+        (topic, at): (usize, usize),
         index: i32,
-        appended: Appended,
-        log_append_time_ms: i64,
+        judged: Judged,
+        verified: Verified,
     ) -> PartitionProduceResponse {
+        let Judged { partition, header, body, log_append_time_ms, .. } = judged;
+        let how = AppendHow::client(self.acks).verified(verified);
+        let appended = match partition.append(&[AppendBatch { header, body }], how) {
+            Ok(appended) => appended,
+            Err(error) => return self.append_failed(&partition, index, &error),
+        };
         if let Ack::Wait(ack) = appended.ack {
-            self.waiting.push(Waiting { topic, partition, ack });
+            self.waiting.push(Waiting { topic, partition: at, ack });
         }
         // Of a duplicate the time of its first append is not known any more.
         let log_append_time_ms = match appended.outcome {
@@ -238,6 +270,19 @@ impl Job<'_> {
             log_append_time_ms,
             log_start_offset: appended.log_start_offset,
             ..Default::default()
+        }
+    }
+
+    fn append_failed(
+        &mut self,
+        partition: &Partition,
+        index: i32,
+        error: &EngineError,
+    ) -> PartitionProduceResponse {
+        let image = Arc::clone(&self.image);
+        match image.topic(partition.id().topic) {
+            Some(topic) => self.engine_failed(topic, index, error),
+            None => failed(index, error.code(), None),
         }
     }
 
@@ -290,13 +335,14 @@ impl Job<'_> {
     }
 }
 
-fn append(
-    partition: &Arc<Partition>,
-    batch: ValidatedBatch,
-    acks: Acks,
-) -> Result<Appended, EngineError> {
-    let (header, body) = batch.into_parts();
-    partition.append(&[AppendBatch { header, body }], AppendHow::client(acks))
+/// The transaction of a batch, if it is of one, with any sequence number to begin with.
+fn transaction_of(header: &BatchHeader) -> Option<Beginning> {
+    (header.is_transactional() && header.producer_id >= 0).then_some(Beginning {
+        producer_id: header.producer_id,
+        epoch: header.producer_epoch,
+        sequence: header.base_sequence,
+        sequences: Sequences::Any,
+    })
 }
 
 /// What the topic takes.
