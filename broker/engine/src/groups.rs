@@ -19,7 +19,7 @@ use crate::ids::PartitionId;
 use crate::partition::{Partition, TxnEnd};
 use crate::publish::RoleListener;
 use crate::shard::{
-    Belongs, Coordinator, KeyValue, Linger, Shard, Shards, Submitted, Transactional,
+    Belongs, Coordinator, KeyValue, Linger, Origin, Shard, Shards, Submitted, Transactional,
 };
 
 /// The topic that groups and their offsets live in.
@@ -106,7 +106,7 @@ impl Coordinator for GroupMachine {
         Command::internal(Request::Tick)
     }
 
-    fn effect(shell: &GroupShell, effect: Effect) {
+    fn effect(shell: &GroupShell, _: Origin, effect: Effect) {
         let (counter, n) = match effect {
             Effect::RebalanceCompleted => (&shell.rebalances, 1),
             Effect::OffsetsCommitted(n) => (&shell.commits, n),

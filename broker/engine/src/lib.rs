@@ -36,6 +36,7 @@ mod settings;
 mod shard;
 mod throttle;
 mod timers;
+mod txns;
 mod verifier;
 mod wait;
 mod warm;
@@ -69,8 +70,10 @@ pub use replication::{Lane, PeerError, PeerFuture, Peers, Replication, Replicati
 pub use sessions::{FetchSessions, Session, SharedSession};
 pub use settings::{TopicSettings, log_settings};
 pub use shard::{
-    Belongs, Coordinator, KeyValue, Linger, Outcome, Shard, Shards, Submitted, Transactional,
+    Belongs, Coordinator, KeyValue, Linger, Origin, Outcome, Shard, Shards, Submitted,
+    Transactional,
 };
 pub use timers::{Deadline, Timers};
+pub use txns::{Leader, MarkerPeers, TRANSACTIONS_TOPIC, TxnShell, Txns};
 pub use verifier::{Adding, Verification, Verified, Verifier, VerifyFuture};
 pub use wait::{AckResult, AckWait, Reader};

@@ -91,8 +91,18 @@ pub trait Coordinator:
     /// How long a reply may wait for its records to be committed.
     fn patience(shell: &Self::Shell) -> Duration;
 
-    /// What the shell is asked to do, once the records are committed.
-    fn effect(shell: &Self::Shell, effect: Self::Effect);
+    /// What the shell is asked to do, once the records are committed. The shard's lock is held: it
+    /// ends soon, and asks no shard.
+    fn effect(shell: &Self::Shell, from: Origin, effect: Self::Effect);
+}
+
+/// Which shard something comes from, and in which of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The number of its partition.
+    pub partition: i32,
+    /// The leader epoch that it decides in.
+    pub epoch: i32,
 }
 
 /// What becomes of a command: its reply, or the error that the coordinator is not (or no longer)
@@ -421,11 +431,12 @@ impl<M: Coordinator> Shard<M> {
         });
     }
 
-    /// Sends replies, and carries effects out; those are counters, and need no end of the lock.
+    /// Sends replies, and carries effects out; those count or queue, and need no end of the lock.
     fn let_go(&self, inner: &mut Inner<M>, due: Vec<Due<M>>) {
+        let from = Origin { partition: self.partition.id().partition, epoch: self.epoch };
         for Due { replies, effects } in due {
             inner.answer(replies);
-            effects.into_iter().for_each(|effect| M::effect(&self.shell, effect));
+            effects.into_iter().for_each(|effect| M::effect(&self.shell, from, effect));
         }
     }
 

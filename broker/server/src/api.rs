@@ -3,6 +3,8 @@
 //! A handler is `handle(call, request) -> Answer<response>`, in three paragraphs: authorize, ask the
 //! engine, translate.
 
+pub mod add_offsets_to_txn;
+pub mod add_partitions_to_txn;
 pub mod add_raft_voter;
 pub mod allocate_producer_ids;
 pub mod alter_configs;
@@ -26,7 +28,9 @@ pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_quorum;
 pub mod describe_topic_partitions;
+pub mod describe_transactions;
 pub mod elect_leaders;
+pub mod end_txn;
 pub mod envelope;
 pub mod fetch;
 pub mod fetch_snapshot;
@@ -41,6 +45,7 @@ pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
 pub mod list_partition_reassignments;
+pub mod list_transactions;
 pub mod metadata;
 pub mod offset_commit;
 pub mod offset_delete;
@@ -63,4 +68,5 @@ pub(crate) mod operations;
 pub(crate) mod partitions;
 pub(crate) mod topics;
 pub(crate) mod verify;
+pub(crate) mod txns;
 pub(crate) mod voters;

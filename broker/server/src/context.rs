@@ -10,7 +10,7 @@ use ottla_coordinator::group::DeletedTopic;
 use ottla_coordinator::{Command as GroupCommand, Request};
 use ottla_engine::{
     Asker, ControllerChannel, Core, FetchSessions, Groups, Lifecycle, LogDirs, Moves,
-    OFFSETS_TOPIC, PartitionId, Replicas, Verifier,
+    OFFSETS_TOPIC, PartitionId, Replicas, TRANSACTIONS_TOPIC, Txns, Verifier,
 };
 use ottla_metadata::{Delta, Image};
 use ottla_quorum::{Quorum, RaftQuorum};
@@ -54,6 +54,8 @@ pub struct Context {
     pub sessions: FetchSessions,
     /// The groups that this node coordinates.
     pub groups: Arc<Groups>,
+    /// The transactions that this node coordinates.
+    pub txns: Arc<Txns>,
     /// The way to the coordinators of transactions; set when the node begins, and never on one that
     /// is no broker.
     pub verifier: OnceLock<Arc<dyn Verifier>>,
@@ -218,6 +220,21 @@ fn missing_topic(config: &BrokerConfig, name: &str) -> CreatableTopic {
             set("cleanup.policy", "compact".into()),
             set("compression.type", "producer".into()),
             set("segment.bytes", config.get(keys::OFFSETS_TOPIC_SEGMENT_BYTES).to_string()),
+        ];
+    }
+    if name == TRANSACTIONS_TOPIC {
+        let set = |name: &str, value: String| CreatableTopicConfig {
+            name: name.to_owned(),
+            value: Some(value),
+        };
+        topic.num_partitions = config.get(keys::TRANSACTION_STATE_LOG_NUM_PARTITIONS);
+        topic.replication_factor = config.get(keys::TRANSACTION_STATE_LOG_REPLICATION_FACTOR);
+        topic.configs = vec![
+            set("unclean.leader.election.enable", "false".into()),
+            set("compression.type", "uncompressed".into()),
+            set("cleanup.policy", "compact".into()),
+            set("min.insync.replicas", config.get(keys::TRANSACTION_STATE_LOG_MIN_ISR).to_string()),
+            set("segment.bytes", config.get(keys::TRANSACTION_STATE_LOG_SEGMENT_BYTES).to_string()),
         ];
     }
     topic

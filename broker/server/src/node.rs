@@ -19,7 +19,7 @@ use ottla_controller::Settings as ControllerSettings;
 use ottla_engine::{
     Assignments, ControllerChannel, ControllerHandle, ControllerStart, Core, FetchSessions, Groups,
     Lifecycle, LogDirs, Moves, Pace, RemoteController, Replicas, Replication, ReplicationStart,
-    Stage, SystemClock, keep_in_sync,
+    Stage, SystemClock, Txns, keep_in_sync,
 };
 use ottla_log::disk::Disk;
 use ottla_log::disk::real::RealDisk;
@@ -36,7 +36,7 @@ use tracing::{error, info};
 use crate::context::Context;
 use crate::http::Http;
 use crate::loggers::Loggers;
-use crate::peers::{Controllers, Links, Ways, brokers};
+use crate::peers::{Controllers, Links, Transactions, Ways, brokers};
 use crate::telemetry::ClientTelemetry;
 use crate::vigil;
 
@@ -150,6 +150,8 @@ impl Node {
         let (dirs, failures) = directories::open(&disk, &config, &found, files.logs)?;
         let replicas = Replicas::new();
         let groups = Groups::new(&config, Arc::clone(&core), control.handle().clone());
+        // Markers are appended where clients' records are.
+        let txns = Txns::new(&config, Arc::clone(&core), fetchers(&net));
         let slots = config.get(keys::MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS);
         let sessions = CacheSettings {
             slots: usize::try_from(slots).unwrap_or(0),
@@ -174,6 +176,7 @@ impl Node {
             moves,
             sessions: FetchSessions::new(sessions),
             groups: Arc::clone(&groups),
+            txns,
             controller: controller.clone(),
             quorum: quorum.clone(),
             raft: part.raft,
@@ -189,6 +192,12 @@ impl Node {
             accepting: std::sync::atomic::AtomicBool::new(false),
         });
 
+        if config.roles().is_broker() {
+            let transactions = Transactions::new(&context);
+            context.txns.send_by(transactions.clone());
+            // Set once; nobody else sets it.
+            let _ = context.verifier.set(transactions);
+        }
         let replication = Replication::new(ReplicationStart {
             me: node_id,
             core: Arc::clone(&core),
@@ -328,6 +337,7 @@ impl Node {
             self.net.shutdown(DRAIN).await;
         });
         self.context.groups.shards().stop();
+        self.context.txns.stop();
         self.context.moves.stop();
         let epoch = self.context.broker_epoch();
         self.publishing.stop(epoch);

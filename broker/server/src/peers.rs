@@ -10,6 +10,8 @@ mod controllers;
 mod links;
 pub(crate) mod members;
 pub(crate) mod metadata;
+mod transactions;
 
 pub(crate) use controllers::Controllers;
 pub(crate) use links::{Links, Ways};
+pub(crate) use transactions::Transactions;

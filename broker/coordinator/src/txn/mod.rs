@@ -23,6 +23,7 @@ pub use self::command::{Command, Effect, Ending, Reply, Request};
 pub use self::record::TxnRecord;
 pub use self::settings::TxnSettings;
 pub use self::state::TxnState;
+pub use self::view::unknown_states;
 pub use self::waits::TxnWaits;
 
 use self::waits::Asked;

@@ -47,6 +47,13 @@ pub(crate) fn describe(state: &TxnState, id: &str) -> TransactionState {
     }
 }
 
+/// The states that a request names and nobody is ever in.
+#[must_use]
+pub fn unknown_states(request: &ListTransactionsRequest) -> Vec<String> {
+    let unknown = request.state_filters.iter().filter(|name| !STATES.contains(&name.as_str()));
+    unknown.cloned().collect()
+}
+
 pub(crate) fn list(
     state: &TxnState,
     now_ms: i64,
@@ -67,9 +74,8 @@ pub(crate) fn list(
             transaction_state: txn.status.name().to_owned(),
         }
     });
-    let unknown = request.state_filters.iter().filter(|name| !STATES.contains(&name.as_str()));
     ListTransactionsResponse {
-        unknown_state_filters: unknown.cloned().collect(),
+        unknown_state_filters: unknown_states(request),
         transaction_states: listed.collect(),
         ..Default::default()
     }

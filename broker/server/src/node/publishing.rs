@@ -217,11 +217,13 @@ impl Work {
         let config = under(&config, &image);
         context.current.store(Arc::clone(&config));
         context.groups.configure(&config);
+        context.txns.configure(&config, &image);
         settings.send_replace(ControllerSettings::from_broker(&config, &context.cluster_id));
         let (core, replicas) = (Arc::clone(&context.core), Arc::clone(&context.replicas));
         let mut publisher =
             Publisher::new(core, replicas, context.dirs.clone(), Arc::clone(&config));
         publisher.listen(context.groups.clone());
+        publisher.listen(context.txns.clone());
         publisher.assign_with(assignments);
         publisher.replicate_with(replication);
         if let Some(incarnation) = incarnation {
@@ -271,6 +273,8 @@ impl Work {
         if delta.configs.iter().any(|r| of_brokers(&r)) {
             self.reconfigure(&image);
         }
+        // Before this node leads what was made since: it decides by it.
+        self.context.txns.configure(&self.config, &image);
         let published = self.publisher.publish(image.clone(), delta);
         if published.created + published.removed > 0 {
             info!(created = published.created, removed = published.removed, "logs changed");
@@ -285,6 +289,7 @@ impl Work {
         // Only now is every commit that comes refused: what an earlier one left is forgotten here,
         // or by whoever brought it. Whoever waits for this image finds it done.
         self.context.offsets_gone(delta);
+        self.context.txns.follow_leaders();
         self.applied.send_replace(offset);
     }
 
