@@ -67,6 +67,6 @@ pub(crate) mod loggers;
 pub(crate) mod operations;
 pub(crate) mod partitions;
 pub(crate) mod topics;
-pub(crate) mod verify;
 pub(crate) mod txns;
+pub(crate) mod verify;
 pub(crate) mod voters;

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use ottla_wire::schema::txn::{TransactionLogKey, TransactionLogValue, TxnKey, TxnValue};
 use ottla_wire::{DecodeError, DecodeErrorKind, EncodeError};
 
+use super::transaction::{NO_EPOCH, NO_ID};
+
 /// From this version of transactions on, records are written in a version with tagged fields.
 const FLEXIBLE_SINCE: i16 = 1;
 
@@ -70,6 +72,17 @@ impl TxnRecord {
         transaction_version: i16,
     ) -> Self {
         let version = i16::from(transaction_version >= FLEXIBLE_SINCE);
+        // What version 0 has no place for, only version 2 of transactions needs.
+        let value = value.map(|value| match version {
+            0 => TransactionLogValue {
+                previous_producer_id: NO_ID,
+                next_producer_id: NO_ID,
+                next_producer_epoch: NO_EPOCH,
+                client_transaction_version: 0,
+                ..value
+            },
+            _ => value,
+        });
         Self::Txn { key: TransactionLogKey { transactional_id: id.to_owned() }, value, version }
     }
 }

@@ -103,6 +103,12 @@ impl Txn {
         open.then(|| self.started_ms.saturating_add(i64::from(self.timeout_ms)))
     }
 
+    /// Whether a producer takes over when the markers are written; its client knows it already.
+    pub(crate) fn is_next(&self, producer: Producer) -> bool {
+        let next = Producer { id: self.next_id, epoch: 0 };
+        self.status.is_ending() && self.next_id != NO_ID && producer == next
+    }
+
     pub(crate) fn has_all(&self, partitions: &Partitions) -> bool {
         partitions.iter().all(|(topic, wanted)| {
             self.partitions.get(topic).is_some_and(|known| wanted.is_subset(known))

@@ -60,6 +60,9 @@ pub(super) fn add_partitions(
 ) -> Verdict {
     let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
     let answer = |error| add_answer(request, error);
+    if live.is_some_and(|live| live.txn.is_next(producer)) {
+        return Verdict::Busy;
+    }
     let known = match check(live, &request.transactional_id, producer, how.version) {
         Ok(known) => known,
         Err(error) => return Verdict::Answer(answer(error)),
@@ -89,6 +92,9 @@ pub(super) fn add_offsets(
     how: Circumstances<'_>,
 ) -> Verdict {
     let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
+    if live.is_some_and(|live| live.txn.is_next(producer)) {
+        return Verdict::Busy;
+    }
     let known = match check(live, &request.transactional_id, producer, how.version) {
         Ok(known) => known,
         Err(error) => return Verdict::Answer(add_offsets_answer(error)),

@@ -102,9 +102,13 @@ fn end_bumping(
     let same = producer.epoch == txn.producer.epoch;
     let valid = match txn.status {
         Status::Empty | Status::Ongoing => same,
-        Status::PrepareCommit | Status::PrepareAbort => bumped,
+        // One that is asked again, or that of the next transaction.
+        Status::PrepareCommit | Status::PrepareAbort => bumped || same,
         Status::CompleteCommit | Status::CompleteAbort => again || same,
     };
+    if txn.is_next(producer) {
+        return Verdict::Busy;
+    }
     if txn.producer.id != producer.id && !rotated {
         return refuse(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
     }
@@ -121,6 +125,7 @@ fn end_bumping(
         (Status::CompleteCommit | Status::CompleteAbort, false) if !again => {
             bump(live, Status::PrepareAbort, spare_id, how)
         }
+        (Status::PrepareCommit | Status::PrepareAbort, _) if same => Verdict::Busy,
         (Status::PrepareCommit, true) | (Status::PrepareAbort, false) => Verdict::Busy,
         _ => refuse(ErrorCode::INVALID_TXN_STATE),
     }

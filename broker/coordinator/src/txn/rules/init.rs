@@ -49,6 +49,9 @@ pub(super) fn init(
             &born
         }
     };
+    if expected.is_some_and(|expected| live.txn.is_next(expected)) {
+        return Verdict::Busy;
+    }
     if expected.is_some_and(|expected| !is_of(&live.txn, expected)) {
         return refuse(fenced(how.version, FENCED_SINCE));
     }

@@ -76,18 +76,36 @@ fn a_producer_that_takes_over_waits_for_the_abort() {
     assert_eq!(shard.ended(ended), Err(ErrorCode::PRODUCER_FENCED));
 }
 
-#[test]
-fn an_epoch_that_is_used_up_gives_way_to_a_new_id() {
+/// One whose producer has its last epoch: the record is made so, as 32,765 transactions would.
+fn worn() -> (Shard, Producer) {
     let mut shard = Shard::new();
-    let mut producer = shard.born();
-    // The record is made so, as 32,765 transactions would.
-    let txn = &shard.state.txns[ID];
-    let mut worn = txn.clone();
-    worn.producer.epoch = i16::MAX - 1;
+    let producer = Producer { epoch: i16::MAX - 1, ..shard.born() };
+    let mut worn = shard.state.txns[ID].clone();
+    worn.producer = producer;
     let record = TxnRecord::of(ID, Some(worn.value()), 2);
     shard.state.apply(&record);
     shard.log.push(record);
-    producer.epoch = i16::MAX - 1;
+    (shard, producer)
+}
+
+#[test]
+fn the_next_abort_waits_for_the_markers_of_the_last() {
+    let mut shard = Shard::new();
+    let producer = shard.born();
+    shard.add(producer, 0);
+    let ended = shard.end(5, producer, true);
+    let bumped = shard.ended(ended).expect("ended");
+    // Its client began a transaction and gave it up before anything was written.
+    let next = shard.end(5, bumped, false);
+    assert!(!shard.replies.contains_key(&next), "it waits");
+    shard.settle();
+    assert_eq!(shard.ended(next), Ok(Producer { epoch: bumped.epoch + 1, ..bumped }));
+    assert_eq!(shard.status(), "CompleteAbort");
+}
+
+#[test]
+fn an_epoch_that_is_used_up_gives_way_to_a_new_id() {
+    let (mut shard, producer) = worn();
     shard.add(producer, 0);
     let ended = shard.end(5, producer, true);
     let next = shard.ended(ended).expect("ended");
@@ -95,12 +113,24 @@ fn an_epoch_that_is_used_up_gives_way_to_a_new_id() {
     assert_eq!(next.epoch, 0);
     let marker = shard.endings[0].0.producer;
     assert_eq!(marker, Producer { epoch: i16::MAX, ..producer }, "the old id is fenced");
-    let waiting = shard.add(next, 0);
-    assert_eq!(
-        shard.added(waiting),
-        ErrorCode::INVALID_PRODUCER_ID_MAPPING,
-        "as the id changes with the markers only"
-    );
+    // The client knows it already, and the id changes with the markers only.
+    let waiting = [shard.add(next, 0), shard.init(Some(next), 60_000)];
+    assert!(waiting.iter().all(|ticket| !shard.replies.contains_key(ticket)), "they wait");
+    shard.pass(999);
+    shard.settle();
+    assert_eq!(shard.added(waiting[0]), ErrorCode::NONE);
+    shard.settle();
+    let next = shard.inited(waiting[1]).expect("after the abort of what was added");
+    let added = shard.add(next, 0);
+    assert_eq!(shard.added(added), ErrorCode::NONE);
+}
+
+#[test]
+fn an_end_is_told_again_after_the_id_changed() {
+    let (mut shard, producer) = worn();
+    shard.add(producer, 0);
+    let ended = shard.end(5, producer, true);
+    let next = shard.ended(ended).expect("ended");
     shard.settle();
     let again = shard.end(5, producer, true);
     assert_eq!(shard.ended(again), Ok(next), "a retry is told the same");
@@ -216,4 +246,25 @@ fn the_record_of_an_id_is_its_whole_state() {
     let strange = ottla_wire::schema::txn::TransactionLogValue { transaction_status: 9, ..value };
     shard.state.apply(&TxnRecord::of(ID, Some(strange), 2));
     assert_eq!(shard.state.skipped(), 1);
+}
+
+#[test]
+fn every_record_has_a_form_at_every_level_of_the_feature() {
+    for version in 0..=2 {
+        let mut shard = Shard::with(TxnSettings { version, ..TxnSettings::default() });
+        let mut producer = shard.born();
+        for committed in [true, false] {
+            shard.add(producer, 0);
+            let ended = shard.end(if version == 2 { 5 } else { 4 }, producer, committed);
+            producer = shard.ended(ended).expect("ended");
+            shard.settle();
+        }
+        let init = shard.init(None, 60_000);
+        shard.inited(init).expect("the next one");
+        for record in &shard.log {
+            let (key, value) = record.encode().expect("a form").expect("a record");
+            assert_eq!(TxnRecord::decode(key, value).as_ref(), Ok(record));
+        }
+        shard.restart();
+    }
 }
