@@ -112,7 +112,7 @@ impl Coordinator for GroupMachine {
             Effect::OffsetsCommitted(n) => (&shell.commits, n),
             Effect::OffsetsDeleted(n) => (&shell.deleted, n),
             Effect::OffsetsExpired(n) => (&shell.expired, n),
-            Effect::GroupsExpired(_) => return,
+            Effect::ConsumerRebalance | Effect::GroupsExpired(_) => return,
         };
         counter.fetch_add(n as u64, Ordering::Relaxed);
     }

@@ -5,7 +5,7 @@ use super::state::GroupState;
 use super::view::View;
 use super::waits::GroupWaits;
 
-/// How many classic groups are in each state.
+/// How many groups are in each state, the classic ones first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// In `Empty`.
@@ -14,6 +14,21 @@ pub struct Census {
     pub preparing_rebalance: usize,
     /// In `CompletingRebalance`.
     pub completing_rebalance: usize,
+    /// In `Stable`.
+    pub stable: usize,
+    /// The groups of the consumer protocol.
+    pub consumer: ConsumerCensus,
+}
+
+/// How many groups of the consumer protocol are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerCensus {
+    /// In `Empty`.
+    pub empty: usize,
+    /// In `Assigning`.
+    pub assigning: usize,
+    /// In `Reconciling`.
+    pub reconciling: usize,
     /// In `Stable`.
     pub stable: usize,
 }

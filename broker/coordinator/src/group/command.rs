@@ -3,6 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ottla_metadata::Image;
+use ottla_wire::api::consumer_group_describe::DescribedGroup as DescribedConsumerGroup;
+use ottla_wire::api::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use ottla_wire::api::delete_groups::DeletableGroupResult;
 use ottla_wire::api::describe_groups::DescribedGroup;
 use ottla_wire::api::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -16,7 +21,7 @@ use ottla_wire::api::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use ottla_wire::api::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
 use super::record::TxnMarker;
-use super::settings::GroupSettings;
+use super::settings::{GroupOverrides, GroupSettings};
 
 /// Who asks, and in which version of the API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +67,15 @@ pub enum Request {
     Heartbeat(HeartbeatRequest),
     /// LeaveGroup, of any version.
     LeaveGroup(LeaveGroupRequest),
+    /// ConsumerGroupHeartbeat (KIP-848): joins, leaves, beats; answered at once.
+    ConsumerGroupHeartbeat {
+        /// As it came.
+        request: ConsumerGroupHeartbeatRequest,
+        /// 128 random bits, for the id of a member of version 0, which brings none.
+        fresh: u128,
+    },
+    /// ConsumerGroupDescribe, of the groups of this shard.
+    ConsumerGroupDescribe(Vec<String>),
     /// OffsetCommit. The topics' names are filled in; their ids too where known.
     OffsetCommit(OffsetCommitRequest),
     /// TxnOffsetCommit.
@@ -95,6 +109,19 @@ pub enum Request {
     CompleteTransaction(TxnMarker),
     /// New settings. They hold from here on. The shell's first command after a replay.
     Configure(GroupSettings),
+    /// What is set on one group, in place of what was before; the default takes all of it away.
+    /// The shell says it after [`Self::Configure`], of every group of this shard with a
+    /// configuration of its own, and whenever one changes.
+    ConfigureGroup {
+        /// The group, which need not exist.
+        group: String,
+        /// What is set on it.
+        overrides: GroupOverrides,
+    },
+    /// The cluster's topics from here on. The shell says it after [`Self::Configure`], and whenever
+    /// topics, their partitions or the racks of brokers changed. Until the first one a heartbeat of
+    /// a consumer group is answered with `COORDINATOR_LOAD_IN_PROGRESS`.
+    Metadata(Arc<Image>),
     /// Time has passed. The shell sends one at `wake_at`.
     Tick,
 }
@@ -147,6 +174,10 @@ pub enum Reply {
     Heartbeat(HeartbeatResponse),
     /// To LeaveGroup.
     LeaveGroup(LeaveGroupResponse),
+    /// To ConsumerGroupHeartbeat.
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse),
+    /// To ConsumerGroupDescribe, in the order asked.
+    ConsumerGroupDescribe(Vec<DescribedConsumerGroup>),
     /// To OffsetCommit.
     OffsetCommit(OffsetCommitResponse),
     /// To TxnOffsetCommit.
@@ -170,6 +201,8 @@ pub enum Reply {
 pub enum Effect {
     /// A classic group reached a new stable generation.
     RebalanceCompleted,
+    /// A consumer group has a new epoch, towards which its members go.
+    ConsumerRebalance,
     /// So many offsets were committed.
     OffsetsCommitted(usize),
     /// So many offsets were deleted on request.

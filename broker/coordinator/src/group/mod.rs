@@ -27,10 +27,12 @@ use ottla_machine::{Decision, Machine, Ticket, Time};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::heartbeat::HeartbeatResponse;
 
-pub use self::census::{Census, CommittedOffset};
+pub use self::census::{Census, CommittedOffset, ConsumerCensus};
 pub use self::command::{Command, Context, DeletedTopic, Effect, Reply, Request, Rest, Stability};
 pub use self::record::{GroupRecord, Producer, TxnMarker, TxnOutcome};
-pub use self::settings::GroupSettings;
+pub use self::settings::{
+    Assignor, Bounded, ConsumerSettings, GroupOverrides, GroupSettings, MigrationPolicy,
+};
 pub use self::state::GroupState;
 pub use self::waits::GroupWaits;
 
@@ -111,7 +113,11 @@ impl Machine for GroupMachine {
                 records: vec![GroupRecord::Marker(marker)],
                 ..Decision::reply(ticket, Reply::Done)
             },
-            Request::Configure(_) => Decision::reply(ticket, Reply::Done),
+            Request::ConsumerGroupHeartbeat { .. } => Decision::default(),
+            Request::ConsumerGroupDescribe(_) => Decision::default(),
+            Request::ConfigureGroup { .. } | Request::Metadata(_) | Request::Configure(_) => {
+                Decision::reply(ticket, Reply::Done)
+            }
             Request::Tick => waits.tick(state, time, ticket),
         };
         decision.records.splice(0..0, woken.records);
