@@ -9,6 +9,7 @@ use crate::quota::{QuotaEntity, Quotas};
 use crate::security::{Acl, DelegationToken, ScramCredential, ScramMechanism};
 use crate::topic::Topic;
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 use ottla_wire::Uuid;
 use std::sync::Arc;
 
@@ -50,6 +51,17 @@ pub struct Image {
     pub(crate) scram: OrdMap<(ScramMechanism, Arc<str>), Arc<ScramCredential>>,
     pub(crate) tokens: OrdMap<Arc<str>, Arc<DelegationToken>>,
     pub(crate) directories: Directories,
+}
+
+/// What became of a topic between two images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicChange {
+    /// It was not there.
+    Made,
+    /// Something of it, or of its partitions, is different.
+    Changed,
+    /// It is not there any more.
+    Deleted,
 }
 
 impl PartialEq for Image {
@@ -173,6 +185,20 @@ impl Image {
     /// All topics in the order of their ids.
     pub fn topics_by_id(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.topics.values()
+    }
+
+    /// The names of the topics that differ from those of an image before, in the order of their
+    /// ids. Costs what changed, where the one image came from the other.
+    #[must_use]
+    pub fn topic_changes(&self, before: &Self) -> Vec<(Arc<str>, TopicChange)> {
+        let change = |item: DiffItem<'_, '_, Uuid, Arc<Topic>>| match item {
+            DiffItem::Add(_, topic) => (Arc::clone(&topic.name), TopicChange::Made),
+            DiffItem::Update { new: (_, topic), .. } => {
+                (Arc::clone(&topic.name), TopicChange::Changed)
+            }
+            DiffItem::Remove(_, topic) => (Arc::clone(&topic.name), TopicChange::Deleted),
+        };
+        before.topics.diff(&self.topics).map(change).collect()
     }
 
     /// How many topics there are.

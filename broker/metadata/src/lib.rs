@@ -29,7 +29,7 @@ pub use config::{ConfigResource, ConfigValues, ResourceType};
 pub use delta::{Change, Delta, TopicDelta};
 pub use error::ApplyError;
 pub use features::{Features, VersionRange};
-pub use image::{Image, Provenance};
+pub use image::{Image, Provenance, TopicChange};
 pub use loader::{Loader, Publication};
 pub use partition::{
     NO_LEADER, NO_LEADER_CHANGE, NO_RECOVERY_CHANGE, Partition, Recovery, directory,

@@ -1,6 +1,7 @@
 //! What there is in a shard, for those who count.
 
 use super::classic::Phase;
+use super::consumer::Stage;
 use super::state::GroupState;
 use super::view::View;
 use super::waits::GroupWaits;
@@ -53,11 +54,20 @@ impl GroupWaits {
         let mut census = Census::default();
         for id in state.groups.keys() {
             let Some(view) = View::of(state, &self.live, id) else { continue };
-            let count = match view.phase() {
-                Phase::Empty => &mut census.empty,
-                Phase::PreparingRebalance => &mut census.preparing_rebalance,
-                Phase::CompletingRebalance => &mut census.completing_rebalance,
-                Phase::Stable => &mut census.stable,
+            let count = match view {
+                View::Stored(_) => &mut census.empty,
+                View::Live(group) => match group.phase {
+                    Phase::Empty => &mut census.empty,
+                    Phase::PreparingRebalance => &mut census.preparing_rebalance,
+                    Phase::CompletingRebalance => &mut census.completing_rebalance,
+                    Phase::Stable => &mut census.stable,
+                },
+                View::Consumer(group) => match group.stage() {
+                    Stage::Empty => &mut census.consumer.empty,
+                    Stage::Assigning => &mut census.consumer.assigning,
+                    Stage::Reconciling => &mut census.consumer.reconciling,
+                    Stage::Stable => &mut census.consumer.stable,
+                },
             };
             *count += 1;
         }

@@ -1,4 +1,4 @@
-//! The requests of members of classic groups, from the shard to the group.
+//! The requests of members of the classic protocol, from the shard to the group.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use ottla_wire::api::sync_group::SyncGroupRequest;
 
 use super::classic::{ClassicGroup, Join, join_error, sync_error};
 use super::command::{Context, Reply};
+use super::consumer::ConsumerGroup;
+use super::consumer::desk::Desk;
 use super::record::GroupRecord;
 use super::room::{TOO_LARGE, size};
 use super::state::GroupState;
@@ -39,6 +41,11 @@ pub(crate) fn live_group<'a>(
     live.get_mut(id)
 }
 
+/// Whether there is a consumer group with members, who may speak the classic protocol.
+fn has_consumers(state: &GroupState, id: &str) -> bool {
+    state.consumer(id).is_some_and(|(_, group)| !group.is_empty())
+}
+
 impl GroupWaits {
     pub(super) fn join(
         &mut self,
@@ -58,9 +65,15 @@ impl GroupWaits {
         if !bounds.contains(&request.session_timeout_ms) {
             return refuse(join_error(&request.member_id, ErrorCode::INVALID_SESSION_TIMEOUT));
         }
+        if has_consumers(state, &request.group_id) {
+            let mut desk = Desk::new(self, state, time);
+            desk.classic_join(context, request, fresh, ticket);
+            return desk.decided();
+        }
         let mut birth: Option<GroupRecord> = None;
+        let mut buried: Vec<GroupRecord> = Vec::new();
         let id = request.group_id.clone();
-        if !state.groups.contains_key(id.as_str()) {
+        if state.classic(&id).is_none() {
             if !request.member_id.is_empty() {
                 return refuse(join_error(&request.member_id, ErrorCode::UNKNOWN_MEMBER_ID));
             }
@@ -70,6 +83,13 @@ impl GroupWaits {
             let record = group.birth_record();
             if size(std::slice::from_ref(&record), limit).is_none_or(|bytes| bytes > limit) {
                 return refuse(join_error("", TOO_LARGE));
+            }
+            if state.consumer(&id).is_some_and(|(_, group)| ConsumerGroup::is_empty(group)) {
+                let mut desk = Desk::new(self, state, time);
+                match desk.bury(&id) {
+                    Some(records) => buried = records,
+                    None => return refuse(join_error("", TOO_LARGE)),
+                }
             }
             birth = Some(record);
             self.live.insert(id, group);
@@ -88,6 +108,7 @@ impl GroupWaits {
             // The group exists from here on, whatever became of its first member.
             decision.records.extend(birth);
         }
+        decision.records.splice(0..0, buried);
         decision
     }
 
@@ -107,6 +128,11 @@ impl GroupWaits {
         if request.group_id.is_empty() {
             return refuse(ErrorCode::INVALID_GROUP_ID);
         }
+        if has_consumers(state, &request.group_id) {
+            let mut desk = Desk::new(self, state, time);
+            desk.classic_sync(&request, ticket);
+            return desk.decided();
+        }
         match live_group(&mut self.live, state, &request.group_id) {
             None => refuse(ErrorCode::UNKNOWN_MEMBER_ID),
             Some(group) => within(time, &self.settings, &mut self.timers, |turn| {
@@ -123,6 +149,9 @@ impl GroupWaits {
     ) -> ErrorCode {
         if request.group_id.is_empty() {
             return ErrorCode::INVALID_GROUP_ID;
+        }
+        if has_consumers(state, &request.group_id) {
+            return code(Desk::new(self, state, time).classic_heartbeat(request));
         }
         let Some(group) = live_group(&mut self.live, state, &request.group_id) else {
             return ErrorCode::UNKNOWN_MEMBER_ID;
@@ -151,6 +180,12 @@ impl GroupWaits {
             let error_code = ErrorCode::INVALID_GROUP_ID;
             let response = LeaveGroupResponse { error_code, ..Default::default() };
             return Decision::reply(ticket, Reply::LeaveGroup(response));
+        }
+        if has_consumers(state, &group_id) {
+            let mut desk = Desk::new(self, state, time);
+            let members = desk.classic_leave(&group_id, members);
+            desk.turn.reply(ticket, Reply::LeaveGroup(answer(members)));
+            return desk.decided();
         }
         let Some(group) = live_group(&mut self.live, state, &group_id) else {
             let unknown = members.into_iter().map(|member| MemberResponse {

@@ -11,6 +11,7 @@ mod admin;
 mod census;
 mod classic;
 mod command;
+mod consumer;
 mod members;
 mod offsets;
 mod record;
@@ -29,6 +30,7 @@ use ottla_wire::api::heartbeat::HeartbeatResponse;
 
 pub use self::census::{Census, CommittedOffset, ConsumerCensus};
 pub use self::command::{Command, Context, DeletedTopic, Effect, Reply, Request, Rest, Stability};
+pub use self::consumer::ConsumerRecord;
 pub use self::record::{GroupRecord, Producer, TxnMarker, TxnOutcome};
 pub use self::settings::{
     Assignor, Bounded, ConsumerSettings, GroupOverrides, GroupSettings, MigrationPolicy,
@@ -36,6 +38,7 @@ pub use self::settings::{
 pub use self::state::GroupState;
 pub use self::waits::GroupWaits;
 
+use self::consumer::desk::Desk;
 use self::turn::Turn;
 
 /// The machine of one partition of `__consumer_offsets`.
@@ -86,7 +89,7 @@ impl Machine for GroupMachine {
             }
             Request::TxnOffsetCommit(request) => waits.txn_commit(state, time, ticket, request),
             Request::OffsetFetch { group, stability } => {
-                let fetched = offsets::fetch::fetch(state, group, stability);
+                let fetched = waits.fetch(state, group, stability);
                 Decision::reply(ticket, Reply::OffsetFetch(fetched))
             }
             Request::OffsetDelete(request) => waits.delete_offsets(state, ticket, request),
@@ -98,13 +101,13 @@ impl Machine for GroupMachine {
                 Decision::reply(ticket, Reply::ListGroups(waits.list(state, &states, &types)))
             }
             Request::DeleteGroups(groups) => {
-                waits.delete_groups(state, ticket, admin::each_once(groups), Vec::new())
+                waits.delete_groups(state, time, ticket, admin::each_once(groups), Vec::new())
             }
             Request::PartitionsDeleted(topics) => {
                 waits.partitions_gone(state, ticket, topics, None)
             }
             Request::Continue(Rest::DeleteGroups { groups, results }) => {
-                waits.delete_groups(state, ticket, groups, results)
+                waits.delete_groups(state, time, ticket, groups, results)
             }
             Request::Continue(Rest::PartitionsDeleted { topics, from }) => {
                 waits.partitions_gone(state, ticket, topics, Some(from))
@@ -113,11 +116,25 @@ impl Machine for GroupMachine {
                 records: vec![GroupRecord::Marker(marker)],
                 ..Decision::reply(ticket, Reply::Done)
             },
-            Request::ConsumerGroupHeartbeat { .. } => Decision::default(),
-            Request::ConsumerGroupDescribe(_) => Decision::default(),
-            Request::ConfigureGroup { .. } | Request::Metadata(_) | Request::Configure(_) => {
+            Request::ConsumerGroupHeartbeat { request, fresh } => {
+                let mut desk = Desk::new(waits, state, time);
+                let response = desk.heartbeat(&context, &request, fresh);
+                desk.turn.reply(ticket, Reply::ConsumerGroupHeartbeat(response));
+                desk.decided()
+            }
+            Request::ConsumerGroupDescribe(groups) => {
+                let described = Desk::new(waits, state, time).describe(&groups);
+                Decision::reply(ticket, Reply::ConsumerGroupDescribe(described))
+            }
+            Request::ConfigureGroup { group, overrides } => {
+                waits.configure_group(group, overrides);
                 Decision::reply(ticket, Reply::Done)
             }
+            Request::Metadata(image) => {
+                waits.topics.take(image);
+                Decision::reply(ticket, Reply::Done)
+            }
+            Request::Configure(_) => Decision::reply(ticket, Reply::Done),
             Request::Tick => waits.tick(state, time, ticket),
         };
         decision.records.splice(0..0, woken.records);

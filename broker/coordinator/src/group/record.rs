@@ -6,6 +6,8 @@ use ottla_wire::schema::group::{
 };
 use ottla_wire::{DecodeError, DecodeErrorKind, EncodeError};
 
+use super::consumer::ConsumerRecord;
+
 /// The version in which Kafka 4.3 writes classic groups.
 const GROUP_VERSION: i16 = 3;
 /// The version in which Kafka 4.3 writes committed offsets.
@@ -52,6 +54,8 @@ pub enum GroupRecord {
         /// What it is from here on.
         value: Option<GroupMetadataValue>,
     },
+    /// A group of the consumer protocol, or something of it.
+    Consumer(ConsumerRecord),
     /// A committed offset.
     Offset {
         /// Set when it is part of a transaction: its batch is that producer's.
@@ -78,7 +82,7 @@ impl GroupRecord {
         match self {
             Self::Offset { producer, .. } => *producer,
             Self::Marker(marker) => Some(marker.producer),
-            Self::Group { .. } | Self::Unknown { .. } => None,
+            Self::Group { .. } | Self::Consumer(_) | Self::Unknown { .. } => None,
         }
     }
 
@@ -154,7 +158,7 @@ impl GroupRecord {
                 let key = offset_key(&key.group, &key.topic, key.partition);
                 Some(Self::Offset { producer, key, value })
             }
-            _ => None,
+            (key, value) => ConsumerRecord::of(key, value).map(Self::Consumer),
         })
     }
 
@@ -178,6 +182,7 @@ impl GroupRecord {
                 let key = GroupKey::from(key.clone()).encode()?;
                 Ok(Some((key, value.transpose()?)))
             }
+            Self::Consumer(record) => record.encode().map(Some),
             Self::Marker(_) | Self::Unknown { .. } => Ok(None),
         }
     }

@@ -16,6 +16,8 @@ const LEAST_OF_OFFSET: usize = 40;
 const LEAST_OF_TOMBSTONE: usize = 16;
 /// The most that either takes besides them.
 const MOST_OF_OFFSET: usize = 80;
+/// The most that the tombstone of a group, or of something of it, takes besides its names.
+pub(crate) const MOST_OF_TOMBSTONE: usize = MOST_OF_OFFSET;
 /// The most that a record of a group without members takes: two names of the largest size.
 pub(crate) const MOST_OF_EMPTY_GROUP: usize = 2 * 32_767 + 128;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_wire::schema::group::GroupMetadataValue;
 
+use super::consumer::{ConsumerGroup, ConsumerRecord};
 use super::offsets::Offsets;
 use super::record::GroupRecord;
 
@@ -25,6 +26,8 @@ pub struct GroupState {
 pub(crate) enum Group {
     /// A classic group as last written. One that has only offsets is empty and of no protocol.
     Classic(Box<GroupMetadataValue>),
+    /// A group of the consumer protocol.
+    Consumer(Box<ConsumerGroup>),
 }
 
 impl Group {
@@ -63,13 +66,31 @@ impl GroupState {
     pub(crate) fn classic(&self, group: &str) -> Option<&GroupMetadataValue> {
         match self.groups.get(group)? {
             Group::Classic(value) => Some(value),
+            Group::Consumer(_) => None,
         }
+    }
+
+    /// The group and its id, if it is a consumer group.
+    pub(crate) fn consumer(&self, group: &str) -> Option<(&Arc<str>, &ConsumerGroup)> {
+        match self.groups.get_key_value(group)? {
+            (id, Group::Consumer(group)) => Some((id, group)),
+            (_, Group::Classic(_)) => None,
+        }
+    }
+
+    /// All consumer groups.
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = (&Arc<str>, &ConsumerGroup)> {
+        self.groups.iter().filter_map(|(id, group)| match group {
+            Group::Consumer(group) => Some((id, &**group)),
+            Group::Classic(_) => None,
+        })
     }
 
     /// The classic groups that have members.
     pub(crate) fn groups_with_members(&self) -> impl Iterator<Item = (&Arc<str>, &Group)> {
         self.groups.iter().filter(|(_, group)| match group {
             Group::Classic(value) => !value.members.is_empty(),
+            Group::Consumer(_) => false,
         })
     }
 
@@ -85,8 +106,13 @@ impl GroupState {
                 }
             }
             GroupRecord::Group { key, value: None } => {
-                self.groups.remove(key.group.as_str());
+                // After a compaction, the tombstone of a classic group may stand behind records
+                // of the consumer group that took its place.
+                if self.classic(&key.group).is_some() {
+                    self.groups.remove(key.group.as_str());
+                }
             }
+            GroupRecord::Consumer(record) => self.apply_consumer(record),
             GroupRecord::Offset { producer, key, value: Some(value) } => {
                 let group = self.group_id(&key.group);
                 match producer {
@@ -98,6 +124,29 @@ impl GroupState {
             GroupRecord::Marker(marker) => self.offsets.end(marker),
             GroupRecord::Unknown { .. } => self.skipped = self.skipped.saturating_add(1),
         }
+    }
+
+    /// Applies a record of a consumer group, which any but a tombstone brings into being.
+    fn apply_consumer(&mut self, record: &ConsumerRecord) {
+        let id = record.group_id();
+        let is_group = matches!(record, ConsumerRecord::Group { .. });
+        if is_group && record.is_tombstone() {
+            if self.consumer(id).is_some() {
+                self.groups.remove(id);
+            }
+            return;
+        }
+        if let Some(Group::Consumer(group)) = self.groups.get_mut(id) {
+            group.apply(record);
+        } else if !record.is_tombstone() {
+            let mut group = ConsumerGroup::default();
+            group.apply(record);
+            self.groups.insert(self.known_id(id), Group::Consumer(Box::new(group)));
+        }
+    }
+
+    fn known_id(&self, group: &str) -> Arc<str> {
+        self.groups.get_key_value(group).map_or_else(|| Arc::from(group), |(id, _)| Arc::clone(id))
     }
 
     /// The id of a group that exists from here on.

@@ -4,6 +4,8 @@ use ottla_machine::{Decision, Mono, Ticket, Time};
 
 use super::classic::ClassicGroup;
 use super::command::Reply;
+use super::consumer::desk::Desk;
+use super::consumer::fence::{Drafts, Rung};
 use super::members::live_group;
 use super::room::MOST_OF_EMPTY_GROUP;
 use super::state::GroupState;
@@ -26,7 +28,11 @@ impl GroupWaits {
         self.awake = true;
         let interval_ms = self.settings.offsets_retention_check_interval_ms;
         self.cleanup.due = time.mono.plus_ms(interval_ms);
+        let mut desk = Desk::new(self, state, time);
+        desk.begin_sessions();
+        let woken = desk.decided();
         let mut turn = Turn::new(time, &self.settings, &mut self.timers);
+        turn.decision = woken;
         for (id, _) in state.groups_with_members() {
             if let Some(group) = live_group(&mut self.live, state, id) {
                 group.begin_sessions(&mut turn);
@@ -46,21 +52,28 @@ impl GroupWaits {
         time: Time,
         ticket: Ticket,
     ) -> Decision<GroupMachine> {
-        let mut turn = Turn::new(time, &self.settings, &mut self.timers);
+        let mut desk = Desk::new(self, state, time);
+        let mut drafts = Drafts::new();
         for _ in 0..MAX_ALARMS {
-            if !turn.room.has(MOST_OF_EMPTY_GROUP) {
+            if !desk.turn.room.has(MOST_OF_EMPTY_GROUP) {
                 break;
             }
-            let Some(topic) = turn.timers.pop(time.mono) else { break };
+            let Some(topic) = desk.turn.timers.pop(time.mono) else { break };
             let group = match &topic {
                 Topic::Member(group, _) | Topic::Join(group) | Topic::Sync(group) => group,
+                Topic::Consumer(group, member, kind) => {
+                    match desk.ring(&mut drafts, group, member, *kind) {
+                        Rung::GoOn => continue,
+                        Rung::Full => break,
+                    }
+                }
             };
-            if let Some(group) = self.live.get_mut(group) {
-                ring(group, &topic, &mut turn);
+            if let Some(group) = desk.live.get_mut(group) {
+                ring(group, &topic, &mut desk.turn);
             }
         }
-        turn.reply(ticket, Reply::Done);
-        let Turn { mut decision, mut room, .. } = turn;
+        desk.turn.reply(ticket, Reply::Done);
+        let Turn { mut decision, mut room, .. } = desk.turn;
         if self.cleanup.due <= time.mono {
             self.expire(state, time, &mut room, &mut decision);
         }
@@ -79,5 +92,6 @@ fn ring(group: &mut ClassicGroup, topic: &Topic, turn: &mut Turn<'_>) {
         Topic::Member(_, member) => group.on_session_alarm(member, turn),
         Topic::Join(_) => group.on_join_alarm(turn),
         Topic::Sync(_) => group.on_sync_alarm(turn),
+        Topic::Consumer(..) => {}
     }
 }

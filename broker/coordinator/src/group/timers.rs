@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use ottla_machine::Mono;
 
+use super::consumer::alarms::Kind;
+
 /// What a deadline is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Topic {
@@ -18,6 +20,8 @@ pub(crate) enum Topic {
     Join(Arc<str>),
     /// The sync phase of a group.
     Sync(Arc<str>),
+    /// A deadline of a member of a consumer group.
+    Consumer(Arc<str>, Arc<str>, Kind),
 }
 
 /// One deadline of one thing: due at an instant, or not at all.
@@ -28,6 +32,11 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
+    /// Whether it is set.
+    pub(crate) fn is_set(self) -> bool {
+        self.due.is_some()
+    }
+
     /// When it is due, if it is set.
     #[cfg(test)]
     pub(crate) fn due(self) -> Option<Mono> {

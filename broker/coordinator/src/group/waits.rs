@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ottla_machine::{Mono, Time};
 
 use super::classic::ClassicGroup;
-use super::settings::GroupSettings;
+use super::consumer::desk::Live;
+use super::consumer::topics::Topics;
+use super::settings::{GroupOverrides, GroupSettings};
 use super::timers::Timers;
 
 /// The part of a shard that is in memory only.
@@ -16,6 +18,11 @@ pub struct GroupWaits {
     /// The classic groups that have, or had since the restart, more than the log says. A group
     /// that is absent here is empty.
     pub(crate) live: BTreeMap<Arc<str>, ClassicGroup>,
+    /// What there is of consumer groups in memory only.
+    pub(crate) consumers: BTreeMap<Arc<str>, Live>,
+    /// The groups that have settings of their own.
+    pub(crate) overrides: BTreeMap<String, GroupOverrides>,
+    pub(crate) topics: Topics,
     pub(crate) timers: Timers,
     /// Whether what the log says was taken up: sessions begun.
     pub(crate) awake: bool,
@@ -41,6 +48,15 @@ impl GroupWaits {
     /// Says how many bytes a batch may have from here on. A decision writes no more.
     pub fn set_max_batch_bytes(&mut self, bytes: usize) {
         self.settings.max_batch_bytes = bytes;
+    }
+
+    /// Takes what is set on one group.
+    pub(super) fn configure_group(&mut self, group: String, overrides: GroupOverrides) {
+        if overrides == GroupOverrides::default() {
+            self.overrides.remove(&group);
+        } else {
+            self.overrides.insert(group, overrides);
+        }
     }
 
     /// Takes new settings; a search for expired offsets that would now come sooner, does.

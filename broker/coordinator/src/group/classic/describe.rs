@@ -23,8 +23,8 @@ pub(crate) fn describe(id: &str, stored: &GroupMetadataValue) -> DescribedGroup 
     }
 }
 
-/// A group that is not there.
-pub(crate) fn describe_missing(id: &str, version: i16) -> DescribedGroup {
+/// A group that is not there, or not a classic one.
+pub(crate) fn describe_missing(version: i16, id: &str, why: String) -> DescribedGroup {
     let dead = DescribedGroup {
         group_id: id.to_owned(),
         group_state: "Dead".to_owned(),
@@ -34,11 +34,7 @@ pub(crate) fn describe_missing(id: &str, version: i16) -> DescribedGroup {
     if version < NOT_FOUND_SINCE {
         return dead;
     }
-    DescribedGroup {
-        error_code: ErrorCode::GROUP_ID_NOT_FOUND,
-        error_message: Some(format!("Group {id} not found.")),
-        ..dead
-    }
+    DescribedGroup { error_code: ErrorCode::GROUP_ID_NOT_FOUND, error_message: Some(why), ..dead }
 }
 
 impl ClassicGroup {

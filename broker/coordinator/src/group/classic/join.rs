@@ -15,7 +15,7 @@ use crate::group::timers::Alarm;
 use crate::group::turn::Turn;
 
 /// From this version on a new member must come back with the id it was given (KIP-394).
-const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
+pub(crate) const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
 /// From this version on a returning static leader can be told to leave the assignment alone
 /// (KIP-814).
 const SKIP_ASSIGNMENT_SINCE: i16 = 9;

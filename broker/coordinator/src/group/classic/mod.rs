@@ -11,6 +11,7 @@ mod heartbeat;
 mod join;
 mod leave;
 mod member;
+mod migrate;
 mod rebalance;
 mod record;
 mod replies;
@@ -28,7 +29,8 @@ use super::timers::{Alarm, Timers, Topic};
 
 pub(crate) use self::describe::{describe, describe_missing};
 pub(crate) use self::heartbeat::{CommitKind, Committer};
-pub(crate) use self::join::Join;
+pub(crate) use self::join::{Join, MEMBER_ID_REQUIRED_SINCE};
+pub(crate) use self::member::{ParkedJoin, own_protocols};
 pub(crate) use self::replies::{join_error, sync_error};
 
 /// The type of protocol that consumers name.

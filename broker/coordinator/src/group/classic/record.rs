@@ -12,7 +12,7 @@ use crate::group::timers::Alarm;
 
 impl ClassicGroup {
     /// The record of the group as it is now.
-    pub(super) fn record(&self) -> GroupRecord {
+    pub(crate) fn record(&self) -> GroupRecord {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         let members = self
             .members

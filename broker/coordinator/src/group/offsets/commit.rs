@@ -42,7 +42,13 @@ impl GroupWaits {
             ErrorCode::ILLEGAL_GENERATION
         };
         let who = Committer::of(&request);
-        let allowed = self.check_commit(state, &request.group_id, who, CommitKind::Plain, missing);
+        let commit = Commit { group: &request.group_id, who, version, missing };
+        let ids = request.topics.iter().map(|topic| (topic.topic_id, topic.name.as_str()));
+        let partitions =
+            request.topics.iter().zip(ids).flat_map(|(topic, id)| {
+                topic.partitions.iter().map(move |p| (id, p.partition_index))
+            });
+        let allowed = self.check_commit(state, &commit, CommitKind::Plain, partitions);
         if allowed.is_ok() {
             self.keep_alive(&request.group_id, &request.member_id, time);
         }
@@ -97,7 +103,12 @@ impl GroupWaits {
             Err(ErrorCode::INVALID_GROUP_ID)
         } else {
             let missing = ErrorCode::ILLEGAL_GENERATION;
-            self.check_commit(state, &request.group_id, who, CommitKind::Transactional, missing)
+            let commit = Commit { group: &request.group_id, who, version: 0, missing };
+            let partitions = request.topics.iter().flat_map(|topic| {
+                let id = (Uuid::ZERO, topic.name.as_str());
+                topic.partitions.iter().map(move |p| (id, p.partition_index))
+            });
+            self.check_commit(state, &commit, CommitKind::Transactional, partitions)
         };
         let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
         let mut batch = Batch::new(&self.settings);
@@ -138,18 +149,31 @@ impl GroupWaits {
 
     /// Whether the commit may be; `missing` is for members of groups that are not there. Who is
     /// no member brings a group into being just by committing.
-    fn check_commit(
+    fn check_commit<'a>(
         &self,
         state: &GroupState,
-        group: &str,
-        who: Committer<'_>,
+        commit: &Commit<'_>,
         kind: CommitKind,
-        missing: ErrorCode,
+        partitions: impl Iterator<Item = ((Uuid, &'a str), i32)>,
     ) -> Result<(), ErrorCode> {
-        match View::of(state, &self.live, group) {
-            Some(view) => view.check_commit(who, kind),
+        let who = commit.who;
+        match View::of(state, &self.live, commit.group) {
+            Some(view) => {
+                view.check_commit(who, kind, commit.version)?;
+                if !matches!(view, View::Consumer(_)) {
+                    return Ok(());
+                }
+                for ((id, name), partition) in partitions {
+                    let id = match id {
+                        Uuid::ZERO => self.topics.named(name).map_or(id, |topic| topic.id),
+                        id => id,
+                    };
+                    view.check_partition(who, id, partition)?;
+                }
+                Ok(())
+            }
             None if who.generation < 0 => Ok(()),
-            None => Err(missing),
+            None => Err(commit.missing),
         }
     }
 
@@ -157,6 +181,15 @@ impl GroupWaits {
         let Some(group) = self.live.get_mut(group) else { return };
         within(time, &self.settings, &mut self.timers, |turn| group.committed(member, turn));
     }
+}
+
+/// A commit, as far as it is looked at whether it may be.
+struct Commit<'a> {
+    group: &'a str,
+    who: Committer<'a>,
+    version: i16,
+    /// What is said of a group that is not there.
+    missing: ErrorCode,
 }
 
 /// What all offsets of a topic in a commit share.

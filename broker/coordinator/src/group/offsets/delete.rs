@@ -12,7 +12,6 @@ use ottla_wire::api::offset_delete::{
 
 use super::GroupOffsets;
 use crate::group::GroupMachine;
-use crate::group::classic::Phase;
 use crate::group::command::{Command, DeletedTopic, Effect, Reply, Request, Rest};
 use crate::group::record::GroupRecord;
 use crate::group::room::{Room, TOO_LARGE};
@@ -38,7 +37,7 @@ impl GroupWaits {
         let Some(view) = View::of(state, &self.live, group_id) else {
             return refuse(ErrorCode::GROUP_ID_NOT_FOUND);
         };
-        if view.phase() != Phase::Empty && !view.uses_consumer_protocol() {
+        if !view.is_empty() && !view.uses_consumer_protocol() {
             return refuse(ErrorCode::NON_EMPTY_GROUP);
         }
         let offsets = state.offsets.of(group_id);

@@ -11,7 +11,6 @@ use ottla_machine::Time;
 
 use super::{Committed, GroupOffsets};
 use crate::group::GroupMachine;
-use crate::group::classic::Phase;
 use crate::group::command::Effect;
 use crate::group::record::GroupRecord;
 use crate::group::room::Room;
@@ -39,13 +38,11 @@ impl Since {
         if view.protocol_type().is_empty() {
             return Some(Self::Commit);
         }
-        match view.phase() {
-            Phase::Empty => Some(view.changed_ms().map_or(Self::Commit, Self::Empty)),
-            Phase::Stable if view.uses_consumer_protocol() && view.knows_subscription() => {
-                Some(Self::Commit)
-            }
-            Phase::Stable | Phase::PreparingRebalance | Phase::CompletingRebalance => None,
+        if view.is_empty() {
+            return Some(view.changed_ms().map_or(Self::Commit, Self::Empty));
         }
+        let known = view.uses_consumer_protocol() && view.knows_subscription();
+        (known && !view.rebalances()).then_some(Self::Commit)
     }
 
     fn is_over(&self, offset: &Committed, now_ms: i64, settings: &GroupSettings) -> bool {
@@ -88,7 +85,7 @@ impl GroupWaits {
         let from = self.cleanup.next.take().map_or(Bound::Unbounded, Bound::Included);
         let before = decision.records.len();
         let mut seen = 0;
-        let mut groups = 0;
+        let (mut groups, mut buried) = (0, 0);
         for (id, _) in state.groups.range::<Arc<str>, _>((from, Bound::Unbounded)) {
             if seen >= MAX_SEEN {
                 self.cleanup.next = Some(Arc::clone(id));
@@ -96,9 +93,10 @@ impl GroupWaits {
             }
             match self.expire_group(state, id, time, &mut seen, room, decision) {
                 Left::Something => {}
-                Left::Nothing if room.take_tombstone(id, "") => {
-                    decision.records.push(GroupRecord::group_tombstone(id));
-                    self.forget(id);
+                Left::Nothing if room.take(self.burial_bytes(state, id)) => {
+                    let records = self.bury(state, time, id);
+                    buried += records.len();
+                    decision.records.extend(records);
                     groups += 1;
                 }
                 Left::Nothing | Left::More => {
@@ -111,7 +109,7 @@ impl GroupWaits {
             let interval_ms = self.settings.offsets_retention_check_interval_ms;
             self.cleanup.due = time.mono.plus_ms(interval_ms.max(1));
         }
-        let offsets = decision.records.len() - before - groups;
+        let offsets = decision.records.len() - before - buried;
         if offsets > 0 {
             decision.effects.push(Effect::OffsetsExpired(offsets));
         }
@@ -142,7 +140,7 @@ impl GroupWaits {
             }
         };
         match left {
-            Left::Nothing if view.phase() != Phase::Empty => Left::Something,
+            Left::Nothing if !view.is_empty() => Left::Something,
             left => left,
         }
     }

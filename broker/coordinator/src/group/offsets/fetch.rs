@@ -11,9 +11,31 @@ use ottla_wire::{ErrorCode, Uuid};
 use super::{Committed, GroupOffsets};
 use crate::group::command::Stability;
 use crate::group::state::GroupState;
+use crate::group::view::View;
+use crate::group::waits::GroupWaits;
 
-/// The offsets of a group that the request names, or all. A group that is not there has none.
-pub(crate) fn fetch(
+impl GroupWaits {
+    /// The offsets of a group that the request names, or all. A group that is not there has none.
+    pub(in crate::group) fn fetch(
+        &self,
+        state: &GroupState,
+        request: OffsetFetchRequestGroup,
+        stability: Stability,
+    ) -> OffsetFetchResponseGroup {
+        let view = View::of(state, &self.live, &request.group_id);
+        let member = request.member_id.as_deref();
+        match view.map_or(Ok(()), |view| view.check_fetch(member, request.member_epoch)) {
+            Ok(()) => fetch(state, request, stability),
+            Err(error_code) => OffsetFetchResponseGroup {
+                group_id: request.group_id,
+                error_code,
+                ..Default::default()
+            },
+        }
+    }
+}
+
+fn fetch(
     state: &GroupState,
     request: OffsetFetchRequestGroup,
     stability: Stability,
