@@ -43,7 +43,7 @@ impl Joiner {
         }
         let Some((leader, _)) = self.leaders.leader(OFFSETS) else { return };
         let (request, asked) = match self.sharer.next(hub.now, &mut hub.rng, groups) {
-            Next::Ask(request, asked) => (request, asked),
+            Next::Ask(request, asked) => (*request, asked),
             Next::Gone(id) => {
                 hub.trace.say(hub.now, format_args!("{id} is gone"));
                 return;

@@ -117,7 +117,7 @@ pub enum Next {
     /// It is gone without a word, and comes back as somebody else. Who it was.
     Gone(String),
     /// It asks the coordinator.
-    Ask(Request, Asked),
+    Ask(Box<Request>, Asked),
 }
 
 #[derive(Debug)]
@@ -217,7 +217,7 @@ impl Sharer {
                 }
             }
         };
-        Next::Ask(request, asked)
+        Next::Ask(Box::new(request), asked)
     }
 
     /// Nothing is known of what became of what it asked.

@@ -75,7 +75,7 @@ impl Sharers {
             let Some(leader) = coordinator(&self.admins, GROUP) else { continue };
             let Some(next) = self.next(who, &mut rng) else { continue };
             let (request, asked) = match next {
-                Next::Ask(request, asked) => (request, asked),
+                Next::Ask(request, asked) => (*request, asked),
                 Next::Gone(id) => {
                     self.wires.say(format_args!("{id} of {GROUP} is gone"));
                     continue;
