@@ -18,6 +18,7 @@ use super::Node;
 use super::greet;
 use super::members::{Asker, Changer};
 use super::standing::{Standing, Standings};
+use super::watch_leader::leader_of;
 use crate::control;
 use crate::error::QuorumError;
 use crate::peers::{ANYONE, Peers};
@@ -268,7 +269,8 @@ impl Desk {
         let (epoch, leader) = {
             let metrics = self.raft.metrics();
             let metrics = metrics.borrow_watched();
-            (metrics.vote.leader_id().term, metrics.current_leader)
+            let leader = leader_of(&metrics.vote, metrics.current_leader);
+            (metrics.vote.leader_id().term, leader)
         };
         let leads = leader == Some(self.node);
         if leads {

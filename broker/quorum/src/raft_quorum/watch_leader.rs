@@ -19,7 +19,7 @@ use crate::error::QuorumError;
 use crate::quorum::{Leadership, Role};
 use crate::simulated;
 use crate::state_machine::{Signals, SnapshotPolicy};
-use crate::types::CommittedLeaderId;
+use crate::types::{CommittedLeaderId, Vote};
 use crate::voter::NodeKey;
 
 /// How long to wait for a snapshot to begin that was asked for, before asking again.
@@ -87,12 +87,12 @@ async fn follow(
         let (now, alone, elected) = {
             let metrics = metrics.borrow_watched();
             let epoch = metrics.vote.leader_id().term();
-            let mut leader = metrics.current_leader;
+            let mut leader = leader_of(&metrics.vote, metrics.current_leader);
             let membership = metrics.membership_config.membership();
             let members: BTreeSet<NodeKey> = membership.nodes().map(|(key, _)| *key).collect();
             let alone = members == BTreeSet::from([me]);
             let others_vote = membership.voter_ids().any(|voter| voter != me);
-            let elected = leader == Some(me) && metrics.vote.is_committed();
+            let elected = leader == Some(me);
             let role = if !elected {
                 Role::Follower
             } else if others_vote && heard.is_cut_off(epoch) {
@@ -130,6 +130,11 @@ async fn follow(
             () = tokio::time::sleep(heard.patience / 4), if elected && !alone => {}
         }
     }
+}
+
+/// Who leads by a vote that is on disk. openraft names the next leader while it still writes the vote for it.
+pub(super) fn leader_of(vote: &Vote, newest: Option<NodeKey>) -> Option<NodeKey> {
+    newest.filter(|leader| vote.is_committed() && vote.leader_id().node_id() == leader)
 }
 
 /// Resolves when a task has ended, which is taken out then; never where there is none.
@@ -197,5 +202,24 @@ async fn save(raft: Node, signals: Arc<Signals>, max_interval_ms: u64) {
                 Err(_) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::vote::RaftVote;
+    use ottla_wire::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn who_is_elected_leads_no_earlier_epoch() {
+        let [old, new] = [1, 2].map(|id| NodeKey::new(id, Uuid::ZERO));
+        let vote =
+            |granted| Vote::from_leader_id(<Vote as RaftVote>::LeaderId::new(3, old), granted);
+        assert_eq!(leader_of(&vote(true), Some(old)), Some(old));
+        assert_eq!(leader_of(&vote(true), Some(new)), None);
+        assert_eq!(leader_of(&vote(false), Some(old)), None);
+        assert_eq!(leader_of(&vote(true), None), None);
     }
 }
