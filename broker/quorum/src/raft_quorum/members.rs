@@ -201,8 +201,16 @@ impl Changer {
 
     /// Waits until a member says that it may vote: one that does not know yet that it has the log cannot help to elect
     /// the next leader.
-    async fn votes(&self, key: NodeKey, by: tokio::time::Instant) -> Result<(), QuorumError> {
+    pub(super) async fn votes(
+        &self,
+        key: NodeKey,
+        by: tokio::time::Instant,
+    ) -> Result<(), QuorumError> {
         let Some(peers) = &self.peers else { return Ok(()) };
+        // A leader whose own vote was taken leads on until another one does.
+        if key == self.node {
+            return Ok(());
+        }
         let mut leadership = self.leadership.clone();
         let said = async {
             loop {

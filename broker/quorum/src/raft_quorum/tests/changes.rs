@@ -224,6 +224,15 @@ async fn a_blank_majority_that_heard_of_a_past_begins_nothing() {
     }
 }
 
+/// A leader may have no vote any more, and is to get it back: its own word nobody waits for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_may_vote_without_saying_so() {
+    let cluster = Cluster::start(&[1, 2, 3]).await;
+    let (leader, _) = cluster.leader().await;
+    let now = tokio::time::Instant::now();
+    cluster.nodes[&leader].changer.votes(key(leader), now).await.unwrap();
+}
+
 /// A quorum grew from one voter, whose log was lost and came back in part: in that part it is still the only voter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_half_a_log_does_not_lead_alone() {
