@@ -58,6 +58,8 @@ impl Desk<'_> {
             "" => Arc::from(fresh_id(fresh)),
             id => Arc::from(id),
         };
+        let former = request.instance_id.as_deref();
+        let former = former.and_then(|instance| draft.group.statics.get(instance)).cloned();
         let before = self.subscriber(&mut draft, &id, request)?;
         let member = told(&before, context, request);
         let update =
@@ -66,6 +68,9 @@ impl Desk<'_> {
         self.keep(&mut draft)?;
         self.settle(&draft);
         let group = Arc::clone(&draft.id);
+        if let Some(former) = former.filter(|former| *former != id) {
+            self.stop_alarms(&group, &former);
+        }
         self.set_alarm(&group, &id, Kind::Session, self.session_timeout_ms(&group));
         if after.state == MemberState::Unrevoked {
             self.begin_rebalance(&group, &id, &after);
