@@ -61,7 +61,10 @@ def committed(b, group, stable):
     short = lambda text: bytes([len(text) + 1]) + text.encode()
     body = short(group) + b"\x02" + short(TOPIC) + b"\x02" + i32(0) + b"\0" + i8(int(stable)) + b"\0"
     r = wire.Reader(wire.ask(b.port, 9, 7, body, flexible=True))
-    r.take(">i"), r.uvarint(), skip_text(r), r.uvarint(), r.take(">i")
+    r.take(">i")
+    if r.uvarint() == 1:
+        return -1, r.take(">h")
+    skip_text(r), r.uvarint(), r.take(">i")
     offset, _ = r.take(">q"), r.take(">i")
     skip_text(r)
     return offset, r.take(">h")

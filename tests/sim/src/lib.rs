@@ -3,8 +3,8 @@
 //! reordered, networks cut, processes killed and paused, power lost, disks full, clocks that jump.
 //!
 //! Four of sixteen seeds also have a group whose members come and go, a topic that a broker took along, and controllers whose
-//! clocks jump; until the faults stop, the others are what they were before there were these, so that seeds which once found
-//! something still do.
+//! clocks jump, and two of the others have one who writes transactions to several partitions, and one who reads what is committed;
+//! until the faults stop, all others are what they were before there were these, so that seeds which once found something still do.
 //!
 //! Invariant: a run is a function of its seed. Nothing here asks for the time, spawns a thread or
 //! depends on the order of a hash; the same seed twice prints the same trace.
@@ -38,6 +38,7 @@ pub mod rng;
 pub mod shard;
 pub mod sharer;
 pub mod trace;
+pub mod transactor;
 pub mod whole;
 pub mod world;
 

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use bytes::Bytes;
 use ottla_controller::{Command, Reply};
 use ottla_coordinator::group;
+use ottla_log::index::txn::AbortedTxn;
 use ottla_replica::{EpochEnd, FetchAsk};
 use ottla_wire::ErrorCode;
+use ottla_wire::record::TransactionResult;
 use ottla_wire::schema::metadata::MetadataRecord;
 
 /// One who sends and receives.
@@ -24,6 +26,10 @@ pub enum Party {
     Member(usize),
     /// A member of the group whose members share partitions out.
     Joiner(usize),
+    /// One who writes transactions.
+    Transactor(usize),
+    /// One who reads committed records.
+    Auditor(usize),
     /// Whoever runs the cluster.
     Admin,
 }
@@ -61,6 +67,12 @@ pub enum Message {
     Consume(Id, i32, i32, i64),
     /// What it gets.
     Consumed(Id, Result<Consumed, ErrorCode>),
+    /// A transaction ends in a partition. The answer is that to a producer's batch.
+    Mark(Id, Mark),
+    /// One who reads committed records asks: partition, leader epoch, offset.
+    ConsumeStable(Id, i32, i32, i64),
+    /// What it gets.
+    ConsumedStable(Id, Result<Stable, ErrorCode>),
     /// Somebody asks the coordinator.
     Group(Id, Box<group::Request>),
     /// What it says, and the leader epoch that it decides in.
@@ -115,6 +127,32 @@ pub struct Produce {
     pub partition: i32,
     /// The batch.
     pub batch: Bytes,
+}
+
+/// The end of a transaction in one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    /// The partition.
+    pub partition: i32,
+    /// The producer, and the epoch that the marker carries.
+    pub producer: (i64, i16),
+    /// How it ends.
+    pub result: TransactionResult,
+    /// The coordinator's epoch.
+    pub coordinator_epoch: i32,
+}
+
+/// What one who reads committed records gets.
+#[derive(Clone, Debug)]
+pub struct Stable {
+    /// Batches that begin below the last stable offset.
+    pub records: Bytes,
+    /// The log start offset.
+    pub start_offset: i64,
+    /// The last stable offset.
+    pub stable: i64,
+    /// The aborted transactions among the records.
+    pub aborted: Vec<AbortedTxn>,
 }
 
 /// What a consumer gets.

@@ -13,7 +13,7 @@ use ottla_replica::{
 };
 use ottla_wire::ErrorCode;
 
-use crate::message::{Consumed, Fetch, Fetched, Id, Party};
+use crate::message::{Consumed, Fetch, Fetched, Id, Party, Stable};
 
 /// Bytes that a follower gets at most, but for a larger first batch.
 const MOST_FETCHED: u32 = 1_500;
@@ -246,10 +246,11 @@ impl Replica {
         Err(Trouble::Code(code))
     }
 
-    /// Appends a producer's batch.
+    /// Appends a producer's batch, or the end of its transaction.
     pub fn append(
         &mut self,
         batch: &AppendBatch,
+        rules: Rules,
         (to, id): (Party, Id),
         now_ms: i64,
         world: &StillWorld,
@@ -258,11 +259,7 @@ impl Replica {
         let leading = self.leading(None)?;
         let refused = leading.leader.check_append(Acks::All);
         refused.map_err(|e| Trouble::Code(e.code()))?;
-        let by = LeaderAppend {
-            leader_epoch: leading.leader.epoch(),
-            rules: Rules::of(Origin::Client),
-            now_ms,
-        };
+        let by = LeaderAppend { leader_epoch: leading.leader.epoch(), rules, now_ms };
         let info = log.append_as_leader(std::slice::from_ref(batch), by)?;
         let moved = match info.outcome {
             Outcome::Appended => leading.leader.appended(info.end_offset, world),
@@ -373,6 +370,24 @@ impl Replica {
             }
         }
         Ok(Consumed { records, start_offset, latest: known.then_some(high_watermark) })
+    }
+
+    /// Serves one who reads committed records.
+    pub fn consume_stable(&mut self, epoch: i32, offset: i64) -> Result<Stable, Trouble> {
+        let log = Arc::clone(&self.log);
+        self.leading(Some(epoch))?;
+        let (stable, start_offset) = (log.last_stable_offset(), log.start_offset());
+        let offset = offset.max(start_offset);
+        let mut got = Stable { records: Bytes::new(), start_offset, stable, aborted: Vec::new() };
+        if offset >= stable {
+            return Ok(got);
+        }
+        let found = log.read(offset, 1 << 10, stable, AtLeast::OneBatch)?;
+        if let Some(slice) = found.slice {
+            got.aborted = log.aborted(slice.first_offset..slice.bound)?;
+            got.records = slice.read().map_err(|e| Trouble::Disk(e.to_string()))?.into();
+        }
+        Ok(got)
     }
 
     /// Where the log begins and ends, for a follower in this epoch.

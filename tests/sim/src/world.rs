@@ -14,6 +14,7 @@ use crate::invariant::durable::Committed;
 use crate::invariant::groups::Groups;
 use crate::invariant::one_leader::Leaders;
 use crate::invariant::reassignment::Targets;
+use crate::invariant::transactions::Transactions;
 use crate::invariant::watermark::Watermarks;
 use crate::invariant::{agreement, healing, leadership, metadata, offsets};
 use crate::joiner::Joiner;
@@ -23,6 +24,7 @@ use crate::node::{Damage, Node};
 use crate::orphan;
 use crate::quorum::{Clocks, Quorum};
 use crate::trace::Trace;
+use crate::transactor::{Auditor, Transactor};
 use crate::{MOST_PARTITIONS, TOPIC, Verdict, Violation, violated};
 
 /// Until when the cluster must have started, in milliseconds.
@@ -50,9 +52,17 @@ pub struct World {
     pub members: Vec<Member>,
     /// The members of the group, if there is one.
     pub joiners: Vec<Joiner>,
+    /// Those who write transactions.
+    pub transactors: Vec<Transactor>,
+    /// Those who read committed records.
+    pub auditors: Vec<Auditor>,
+    /// What is known of transactions.
+    pub transactions: Transactions,
     /// Whether there is a group whose members come and go, and a topic that nobody can lead, and controllers have
     /// clocks that jump.
     pub wide: bool,
+    /// Whether there are transactions.
+    pub transactional: bool,
     /// How many partitions there are.
     pub partitions: i32,
     /// What is committed.
@@ -106,7 +116,7 @@ impl World {
     fn new(seed: u64, trace: Trace) -> Self {
         let mut hub = Hub::new(seed, trace);
         // None of the seeds that once found something is one of these.
-        let wide = seed % 16 < 4;
+        let (wide, transactional) = (seed % 16 < 4, matches!(seed % 16, 8 | 9));
         let clocks = if wide { Clocks::Differ } else { Clocks::True };
         let quorum = Quorum::new(&mut hub, clocks);
         let brokers = hub.rng.within(3, 5) as i32;
@@ -122,7 +132,11 @@ impl World {
             consumers: Vec::new(),
             members: Vec::new(),
             joiners: Vec::new(),
+            transactors: Vec::new(),
+            auditors: Vec::new(),
+            transactions: Transactions::default(),
             wide,
+            transactional,
             partitions,
             committed: Committed::default(),
             targets: Targets::default(),
@@ -151,6 +165,11 @@ impl World {
         }
         if self.wide {
             self.joiners = (0..JOINERS).map(|at| Joiner::new(at, &mut self.hub)).collect();
+        }
+        if self.transactional {
+            let (partitions, hub) = (self.partitions, &mut self.hub);
+            self.transactors = (0..2).map(|at| Transactor::new(at, partitions, hub)).collect();
+            self.auditors = (0..2).map(|at| Auditor::new(at, partitions, hub)).collect();
         }
         self.suffering = true;
         self.hub.after(self.pace.to, Event::Fault);
@@ -222,12 +241,16 @@ impl World {
         self.producers.iter_mut().for_each(|producer| producer.writing = false);
         self.members.iter_mut().for_each(|member| member.writing = false);
         self.joiners.iter_mut().for_each(|joiner| joiner.sharer.writing = false);
+        self.transactors.iter_mut().for_each(|transactor| transactor.writing = false);
         self.wait(healing::WITHIN_MS, "healing", healing::ailing)?;
         self.settle()?;
         let took = self.hub.now - begin;
         self.hub.trace.say(self.hub.now, format_args!("healed after {took} ms"));
         if let Some(what) = self.committed.missing() {
             return Err(violated("durable", what));
+        }
+        if let Some(what) = self.transactions.missing(self.auditors.len()) {
+            return Err(violated("transactions", what));
         }
         match healing::differs(self) {
             Some(what) => Err(violated("healing", what)),
@@ -340,6 +363,11 @@ impl World {
             Party::Consumer(at) => self.consumer(at, event),
             Party::Member(at) => self.member(at, event),
             Party::Joiner(at) => self.joiner(at, event),
+            Party::Transactor(at) => {
+                self.transactor(at, event);
+                Ok(())
+            }
+            Party::Auditor(at) => self.auditor(at, event),
             Party::Admin => Ok(()),
         }
     }
@@ -406,6 +434,33 @@ impl World {
             },
             _ => Ok(()),
         }
+    }
+
+    fn transactor(&mut self, at: usize, event: Event) {
+        let brokers: Vec<i32> = self.nodes.keys().copied().collect();
+        let Some(transactor) = self.transactors.get_mut(at) else { return };
+        let learned = match event {
+            Event::Timer { what: Timer::Turn, .. } => transactor.turn(&mut self.hub, &brokers),
+            Event::Deliver { message, .. } => transactor.receive(&self.hub, &message),
+            _ => None,
+        };
+        learned.into_iter().for_each(|learned| self.transactions.learn(learned));
+    }
+
+    fn auditor(&mut self, at: usize, event: Event) -> Verdict {
+        let brokers: Vec<i32> = self.nodes.keys().copied().collect();
+        let Some(auditor) = self.auditors.get_mut(at) else { return Ok(()) };
+        match event {
+            Event::Timer { what: Timer::Turn, .. } => auditor.turn(&mut self.hub, &brokers),
+            Event::Deliver { message, .. } => {
+                let read = auditor.receive(&message).map_err(|e| violated("transactions", e))?;
+                if let Some(read) = read {
+                    self.transactions.read(at, &read)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Committed metadata know of the processes that came after accidents, and of who is in sync.

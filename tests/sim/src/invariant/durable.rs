@@ -46,7 +46,7 @@ impl Committed {
     pub fn behind_all(&self, partition: i32, producers: usize, kept: usize) -> i64 {
         let mut seen = BTreeMap::new();
         let Some(log) = self.logs.get(&partition) else { return 0 };
-        for (at, entry) in log.iter().enumerate().rev() {
+        for (at, entry) in log.iter().enumerate().rev().filter(|(_, entry)| entry.producer >= 0) {
             let count = seen.entry(entry.producer).or_insert(0);
             *count += 1;
             if seen.len() == producers && seen.values().all(|count| *count >= kept) {

@@ -48,6 +48,14 @@ pub fn ailing(world: &World) -> Option<String> {
                 ));
             }
         }
+        for auditor in world.auditors.iter().filter(|_| partition != OFFSETS) {
+            let at = auditor.position(partition);
+            if at != end {
+                return Some(format!(
+                    "a reader of committed records of {partition} is at {at} of {end}"
+                ));
+            }
+        }
         for consumer in world.consumers.iter().filter(|_| partition != OFFSETS) {
             let at = consumer.position(partition);
             if at != end {
@@ -60,6 +68,9 @@ pub fn ailing(world: &World) -> Option<String> {
     }
     if let Some(what) = groups::ailing(world.joiners.iter().map(|joiner| &joiner.sharer)) {
         return Some(what);
+    }
+    if !world.transactors.iter().all(|transactor| transactor.is_done()) {
+        return Some("a transaction has not ended everywhere".into());
     }
     let waits = world.producers.iter().find(|producer| !producer.is_done());
     waits.map(|producer| format!("producer {} waits for an answer", producer.id()))

@@ -10,4 +10,5 @@ pub mod offsets;
 pub mod one_leader;
 pub mod reassignment;
 pub mod sequence;
+pub mod transactions;
 pub mod watermark;

@@ -2,6 +2,8 @@
 //! controller is asked for other in-sync replicas.
 
 use ottla_controller::{Command, Reply};
+use ottla_log::log::AppendBatch;
+use ottla_log::producers::{MarkerRule, Origin, Rules};
 use ottla_replica::{FetchAnswer, FetchAsk, Follower, IsrAnswer, IsrProposal, Next, Patience};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::alter_partition::{
@@ -190,6 +192,28 @@ impl Process {
         hub.send(party, Party::Broker(following.leader), Message::Fetch(id, fetch));
     }
 
+    /// Appends what a client sent. Of what is refused the client is to be told.
+    fn append(
+        &mut self,
+        hub: &mut Hub,
+        partition: i32,
+        batch: &AppendBatch,
+        rules: Rules,
+        asker: (Party, Id),
+    ) -> Result<Result<(), ErrorCode>, Stop> {
+        let (world, now) = (self.world(hub), self.wall(hub));
+        let missing = || Trouble::Code(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        let replica = self.replicas.get_mut(&partition).ok_or_else(missing);
+        let epoch = replica.as_ref().map_or(-1, |r| r.epoch());
+        match replica.and_then(|r| r.append(batch, rules, asker, now, &world)) {
+            Ok(done) => {
+                self.accepted.push((partition, epoch));
+                self.settle(hub, partition, done).map(Ok)
+            }
+            Err(trouble) => told(trouble),
+        }
+    }
+
     /// A message about replicas arrives.
     pub(super) fn replicate(&mut self, hub: &mut Hub, from: Party, message: Message) -> Going {
         match message {
@@ -233,25 +257,31 @@ impl Process {
                 Ok(())
             }
             Message::Produce(id, produce) => {
-                let partition = produce.partition;
                 let Some(batch) = records::split(&produce.batch) else { return Ok(()) };
+                let rules = Rules::of(Origin::Client);
+                match self.append(hub, produce.partition, &batch, rules, (from, id))? {
+                    Ok(()) => {}
+                    Err(code) => hub.send(me, from, Message::Produced(id, Err(code))),
+                }
+                Ok(())
+            }
+            Message::Mark(id, mark) => {
+                let Some(batch) = records::marker(&mark, now) else { return Ok(()) };
+                let rules = Rules { marker: MarkerRule::Later, ..Rules::of(Origin::Coordinator) };
+                match self.append(hub, mark.partition, &batch, rules, (from, id))? {
+                    Ok(()) => {}
+                    Err(code) => hub.send(me, from, Message::Produced(id, Err(code))),
+                }
+                Ok(())
+            }
+            Message::ConsumeStable(id, partition, epoch, offset) => {
                 let replica = self.replicas.get_mut(&partition).ok_or_else(missing);
-                let epoch = replica.as_ref().map_or(-1, |r| r.epoch());
-                let appended = match replica.and_then(|r| r.append(&batch, (from, id), now, &world))
-                {
-                    Ok(done) => Ok(done),
+                let got = match replica.and_then(|r| r.consume_stable(epoch, offset)) {
+                    Ok(got) => Ok(got),
                     Err(trouble) => told(trouble)?,
                 };
-                match appended {
-                    Ok(done) => {
-                        self.accepted.push((partition, epoch));
-                        self.settle(hub, partition, done)
-                    }
-                    Err(code) => {
-                        hub.send(me, from, Message::Produced(id, Err(code)));
-                        Ok(())
-                    }
-                }
+                hub.send(me, from, Message::ConsumedStable(id, got));
+                Ok(())
             }
             Message::Consume(id, partition, epoch, offset) => {
                 let replica = self.replicas.get_mut(&partition).ok_or_else(missing);
