@@ -136,8 +136,7 @@ def steady(text):
 LATER = {
     "SaslHandshake", "SaslAuthenticate", "CreateDelegationToken", "RenewDelegationToken", "ExpireDelegationToken",
     "DescribeDelegationToken", "DescribeAcls", "CreateAcls", "DeleteAcls", "DescribeUserScramCredentials",
-    "AlterUserScramCredentials", "DescribeClientQuotas", "AlterClientQuotas", "AddPartitionsToTxn", "AddOffsetsToTxn",
-    "EndTxn", "WriteTxnMarkers", "TxnOffsetCommit", "DescribeTransactions", "ListTransactions", "ConsumerGroupHeartbeat",
+    "AlterUserScramCredentials", "DescribeClientQuotas", "AlterClientQuotas", "ConsumerGroupHeartbeat",
     "ConsumerGroupDescribe", "ShareGroupHeartbeat", "ShareGroupDescribe", "ShareFetch", "ShareAcknowledge",
     "InitializeShareGroupState", "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState",
     "ReadShareGroupStateSummary", "DescribeShareGroupOffsets", "AlterShareGroupOffsets", "DeleteShareGroupOffsets",

@@ -47,6 +47,9 @@ routes! {
     DeleteRecords => delete_records;
     InitProducerId => init_producer_id;
     OffsetForLeaderEpoch => offset_for_leader_epoch;
+    AddPartitionsToTxn => add_partitions_to_txn;
+    AddOffsetsToTxn => add_offsets_to_txn;
+    EndTxn => end_txn;
     WriteTxnMarkers => write_txn_markers;
     TxnOffsetCommit => txn_offset_commit;
     DescribeConfigs => describe_configs;
@@ -70,6 +73,8 @@ routes! {
     BrokerRegistration => broker_registration;
     BrokerHeartbeat => broker_heartbeat;
     UnregisterBroker => unregister_broker;
+    DescribeTransactions => describe_transactions;
+    ListTransactions => list_transactions;
     AllocateProducerIds => allocate_producer_ids;
     ControllerRegistration => controller_registration;
     GetTelemetrySubscriptions => get_telemetry_subscriptions;

@@ -78,7 +78,7 @@ pub(crate) mod why {
     pub(crate) const CONSUMER: &str = "the consumer group protocol (KIP-848)";
     pub(crate) const STREAMS: &str = "streams groups (KIP-1071)";
     pub(crate) const SHARE: &str = "share groups (KIP-932)";
-    pub(crate) const TXN: &str = "transactions";
+    pub(crate) const TWO_PHASES: &str = "transactions in two phases (KIP-939)";
     pub(crate) const QUOTA: &str = "quotas and throttles";
     pub(crate) const SECURITY: &str = "TLS, SASL and authorization";
     pub(crate) const AUTHZ: &str = "authorization";

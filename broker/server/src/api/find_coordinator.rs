@@ -1,15 +1,15 @@
-//! FindCoordinator: who coordinates a group. The topic that groups live in is made when it is first
-//! asked for.
+//! FindCoordinator: who coordinates a group or a transactional id. The topic that they live in is made
+//! when it is first asked for.
 
 use ottla_coordinator::hash;
-use ottla_engine::OFFSETS_TOPIC;
+use ottla_engine::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use ottla_wire::ErrorCode;
 use ottla_wire::api::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
 
 use crate::answer::Answer;
-use crate::api::groups;
+use crate::api::topics;
 use crate::call::Call;
 
 /// Since this version a request names several keys.
@@ -25,14 +25,23 @@ pub fn handle(call: Call, request: FindCoordinatorRequest) -> Answer<FindCoordin
         BATCHED_SINCE.. => request.coordinator_keys,
         _ => vec![request.key],
     };
-    let made = groups::offsets_partitions(&call.context.image()) > 0;
-    if made || request.key_type != GROUP {
-        return respond(&call, request.key_type, keys).into();
+    let image = call.context.image();
+    match topic_of(request.key_type) {
+        Some(topic) if image.topic_named(topic).is_none() => Answer::later(async move {
+            call.context.create_missing(call.asker(), vec![topic.to_owned()]).await;
+            respond(&call, request.key_type, keys)
+        }),
+        _ => respond(&call, request.key_type, keys).into(),
     }
-    Answer::later(async move {
-        call.context.create_missing(call.asker(), vec![OFFSETS_TOPIC.to_owned()]).await;
-        respond(&call, request.key_type, keys)
-    })
+}
+
+/// The topic that coordinators of a kind live in, if they are here.
+fn topic_of(kind: i8) -> Option<&'static str> {
+    match kind {
+        GROUP => Some(OFFSETS_TOPIC),
+        TRANSACTION => Some(TRANSACTIONS_TOPIC),
+        _ => None,
+    }
 }
 
 fn respond(call: &Call, kind: i8, keys: Vec<String>) -> FindCoordinatorResponse {
@@ -59,15 +68,16 @@ fn find(call: &Call, kind: i8, key: String) -> Coordinator {
         error_code,
         ..Default::default()
     };
-    match kind {
-        GROUP => {}
-        // These coordinators are not here yet.
-        TRANSACTION | SHARE => return failed(key, ErrorCode::COORDINATOR_NOT_AVAILABLE),
-        _ => return failed(key, ErrorCode::INVALID_REQUEST),
-    }
+    let Some(name) = topic_of(kind) else {
+        return match kind {
+            // This coordinator is not here yet.
+            SHARE => failed(key, ErrorCode::COORDINATOR_NOT_AVAILABLE),
+            _ => failed(key, ErrorCode::INVALID_REQUEST),
+        };
+    };
     let image = call.context.image();
-    let partitions = groups::offsets_partitions(&image);
-    let Some(topic) = image.topic_named(OFFSETS_TOPIC).filter(|_| partitions > 0) else {
+    let partitions = topics::partitions(&image, name);
+    let Some(topic) = image.topic_named(name).filter(|_| partitions > 0) else {
         return failed(key, ErrorCode::COORDINATOR_NOT_AVAILABLE);
     };
     let partition = hash::partition_for(&key, partitions);

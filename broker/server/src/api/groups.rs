@@ -9,6 +9,7 @@ use ottla_metadata::Image;
 use ottla_wire::ErrorCode;
 
 use crate::answer::Answer;
+use crate::api::topics;
 use crate::call::Call;
 
 /// Since this version of the offset APIs topics are named by id (KIP-848).
@@ -16,8 +17,7 @@ pub(crate) const IDS_SINCE: i16 = 10;
 
 /// How many partitions the offsets' topic has; 0 when it is not there.
 pub(crate) fn offsets_partitions(image: &Image) -> i32 {
-    let topic = image.topic_named(OFFSETS_TOPIC);
-    topic.map_or(0, |t| i32::try_from(t.partitions.len()).unwrap_or(i32::MAX))
+    topics::partitions(image, OFFSETS_TOPIC)
 }
 
 /// Brings a request to the shard of its group. What must be ordered has happened when this returns.

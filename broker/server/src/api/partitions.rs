@@ -7,6 +7,7 @@ use ottla_metadata::Image;
 use ottla_wire::ErrorCode;
 
 use crate::call::Call;
+use crate::context::Context;
 
 /// The partition that a client named, if a replica of it is here.
 pub(crate) fn find(
@@ -15,10 +16,20 @@ pub(crate) fn find(
     topic: &str,
     partition: i32,
 ) -> Result<Arc<Partition>, ErrorCode> {
+    find_in(&call.context, image, topic, partition)
+}
+
+/// The same for this node itself.
+pub(crate) fn find_in(
+    context: &Context,
+    image: &Image,
+    topic: &str,
+    partition: i32,
+) -> Result<Arc<Partition>, ErrorCode> {
     let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
     let found = image.topic_named(topic).ok_or(unknown)?;
     found.partition(partition).ok_or(unknown)?;
-    call.context.replicas.get(PartitionId::new(found.id, partition)).map_err(|e| e.code())
+    context.replicas.get(PartitionId::new(found.id, partition)).map_err(|e| e.code())
 }
 
 /// Runs what may wait for a disk on threads for that.

@@ -12,6 +12,12 @@ pub(crate) fn is_internal(name: &str) -> bool {
     INTERNAL.contains(&name)
 }
 
+/// How many partitions a topic has; 0 when it is not there.
+pub(crate) fn partitions(image: &Image, name: &str) -> i32 {
+    let topic = image.topic_named(name);
+    topic.map_or(0, |t| i32::try_from(t.partitions.len()).unwrap_or(i32::MAX))
+}
+
 /// Whether a topic may have this name.
 pub(crate) fn is_valid(name: &str) -> bool {
     ottla_controller::check_topic_name(name).is_ok()

@@ -8,12 +8,12 @@ use ottla_engine::{Shard, Submitted, TRANSACTIONS_TOPIC};
 use ottla_metadata::Image;
 use ottla_wire::ErrorCode;
 
+use crate::api::topics;
 use crate::context::Context;
 
 /// How many partitions the topic of transactions has; 0 when it is not there.
 pub(crate) fn topic_partitions(image: &Image) -> i32 {
-    let topic = image.topic_named(TRANSACTIONS_TOPIC);
-    topic.map_or(0, |t| i32::try_from(t.partitions.len()).unwrap_or(i32::MAX))
+    topics::partitions(image, TRANSACTIONS_TOPIC)
 }
 
 /// The shard of a transactional id.

@@ -3,6 +3,7 @@
 //! committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_config::keys;
@@ -21,6 +22,7 @@ use tracing::info;
 use crate::answer::Answer;
 use crate::api::partitions;
 use crate::call::Call;
+use crate::context::Context;
 
 /// One partition's marker under way.
 enum Marked {
@@ -34,20 +36,28 @@ type Results = BTreeMap<i64, BTreeMap<String, BTreeMap<i32, ErrorCode>>>;
 
 /// Answers WriteTxnMarkers. The markers of one request are appended in its order.
 pub fn handle(call: Call, request: WriteTxnMarkersRequest) -> Answer<WriteTxnMarkersResponse> {
-    let image = call.context.image();
+    Answer::later(write(&call.context, request))
+}
+
+/// Writes markers to partitions that are led here. They are appended when this returns.
+pub(crate) fn write(
+    context: &Arc<Context>,
+    request: WriteTxnMarkersRequest,
+) -> impl Future<Output = WriteTxnMarkersResponse> + Send + use<> {
+    let image = context.image();
     let mut under_way = Vec::new();
     for marker in request.markers {
         let end = end_of(&marker);
         for topic in marker.topics {
             for partition in topic.partition_indexes {
-                let marked = mark(&call, &image, &topic.name, partition, &end);
+                let marked = mark(context, &image, &topic.name, partition, &end);
                 under_way.push((end.producer_id, topic.name.clone(), partition, marked));
             }
         }
     }
-    let patience = call.context.config().get(keys::REQUEST_TIMEOUT_MS);
+    let patience = context.config().get(keys::REQUEST_TIMEOUT_MS);
     let patience = Duration::from_millis(u64::try_from(patience).unwrap_or(0));
-    Answer::later(async move {
+    async move {
         let deadline = Instant::now() + patience;
         let mut results = Results::new();
         for (producer, topic, partition, marked) in under_way {
@@ -59,7 +69,7 @@ pub fn handle(call: Call, request: WriteTxnMarkersRequest) -> Answer<WriteTxnMar
             topics.entry(topic).or_default().insert(partition, code);
         }
         response(results)
-    })
+    }
 }
 
 fn end_of(marker: &WritableTxnMarker) -> TxnEnd {
@@ -75,13 +85,13 @@ fn end_of(marker: &WritableTxnMarker) -> TxnEnd {
     }
 }
 
-fn mark(call: &Call, image: &Image, topic: &str, partition: i32, end: &TxnEnd) -> Marked {
-    let Ok(found) = partitions::find(call, image, topic, partition) else {
+fn mark(context: &Context, image: &Image, topic: &str, partition: i32, end: &TxnEnd) -> Marked {
+    let Ok(found) = partitions::find_in(context, image, topic, partition) else {
         // Whoever asked looks anew where it is.
         return Marked::Done(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     };
     if topic == OFFSETS_TOPIC {
-        return match call.context.groups.end_transaction(partition, end) {
+        return match context.groups.end_transaction(partition, end) {
             Ok(submitted) => Marked::Completing(submitted),
             Err(code) => Marked::Done(as_of_partition(code)),
         };

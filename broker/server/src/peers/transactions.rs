@@ -19,7 +19,7 @@ use ottla_wire::api::write_txn_markers::{WriteTxnMarkersRequest, WriteTxnMarkers
 use tracing::debug;
 
 use super::{Links, Ways, address};
-use crate::api::{add_partitions_to_txn, txns};
+use crate::api::{add_partitions_to_txn, txns, write_txn_markers};
 use crate::context::Context;
 use crate::node::ms;
 
@@ -84,7 +84,13 @@ impl MarkerPeers for Transactions {
         broker: i32,
         request: WriteTxnMarkersRequest,
     ) -> PeerFuture<WriteTxnMarkersResponse> {
-        self.ask(broker, request)
+        match self.context.upgrade() {
+            Some(context) if context.node_id == broker => {
+                let written = write_txn_markers::write(&context, request);
+                Box::pin(async move { Ok(written.await) })
+            }
+            _ => self.ask(broker, request),
+        }
     }
 }
 
