@@ -451,8 +451,8 @@ fn a_replay_of_kafkas_log_makes_the_state_of_the_machine() {
     assert_eq!(replayed.skipped(), 0);
 }
 
-/// Groups of the consumer, share and later types, written by Kafka: the offsets are taken, the
-/// rest is skipped and counted.
+/// Groups of the share and later types, written by Kafka beside those of the consumer type: the
+/// offsets are taken, the rest is skipped and counted.
 #[test]
 fn records_of_other_group_types_are_skipped() {
     let log = include_str!("recorded/modern-4.3.1.txt");
@@ -464,8 +464,8 @@ fn records_of_other_group_types_are_skipped() {
         }
         GroupMachine::apply(&mut state, &line);
     }
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [3, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15]);
-    assert!(state.skipped() > 20);
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [10, 11, 12, 13, 14, 15]);
+    assert!(state.skipped() >= 6, "{}", state.skipped());
     assert!(state.offsets() > 0);
 }
 

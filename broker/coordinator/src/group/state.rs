@@ -139,7 +139,7 @@ impl GroupState {
         if let Some(Group::Consumer(group)) = self.groups.get_mut(id) {
             group.apply(record);
         } else if !record.is_tombstone() {
-            let mut group = ConsumerGroup::default();
+            let mut group = ConsumerGroup::new();
             group.apply(record);
             self.groups.insert(self.known_id(id), Group::Consumer(Box::new(group)));
         }

@@ -218,7 +218,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// A LeaveGroup to a consumer group; of members of the classic protocol only.
+    /// A LeaveGroup to a consumer group, which ends members of either protocol: it is how others
+    /// end static ones.
     pub(crate) fn classic_leave(
         &mut self,
         group: &str,
@@ -251,15 +252,17 @@ impl Desk<'_> {
 /// Who leaves, by its id or its instance id.
 fn leaving(draft: &Draft, who: &MemberIdentity) -> Result<Arc<str>, Refused> {
     let instance = who.group_instance_id.as_deref();
-    let id = match instance {
+    match instance {
         Some(instance) if who.member_id.is_empty() => {
             let known = draft.group.statics.get(instance).cloned();
-            known.ok_or(Refused::from(ErrorCode::UNKNOWN_MEMBER_ID))?
+            known.ok_or(Refused::from(ErrorCode::UNKNOWN_MEMBER_ID))
         }
-        _ => Arc::from(who.member_id.as_str()),
-    };
-    classic_member(draft, &id, instance)?;
-    Ok(id)
+        Some(instance) => Ok(draft.static_member(instance, &who.member_id)?.0),
+        None => {
+            let known = draft.group.members.get_key_value(who.member_id.as_str());
+            Ok(Arc::clone(known.ok_or_else(|| no_member(&draft.id, &who.member_id))?.0))
+        }
+    }
 }
 
 /// A member that speaks the classic protocol and is who it says.

@@ -1,5 +1,6 @@
 //! How consumer groups look from outside.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ottla_wire::Uuid;
@@ -44,8 +45,8 @@ impl Desk<'_> {
         let members = group.members.iter().map(|(id, member)| {
             let target = group.targets.get(id).cloned().unwrap_or_default();
             let target = target.iter().map(|(topic, partitions)| (*topic, partitions.to_vec()));
-            let has = member.assigned.iter();
-            let has = has.map(|(topic, held)| (*topic, held.keys().copied().collect()));
+            let has = held(member).into_iter();
+            let has = has.map(|(topic, held)| (topic, held.into_iter().collect()));
             DescribedMember {
                 assignment: of(self.topics, has),
                 target_assignment: of(self.topics, target),
@@ -65,6 +66,15 @@ impl Desk<'_> {
     }
 }
 
+/// What a member has, with what it is to give up and has not yet.
+fn held(member: &Member) -> BTreeMap<Uuid, BTreeSet<i32>> {
+    let mut held: BTreeMap<Uuid, BTreeSet<i32>> = BTreeMap::new();
+    for (topic, partitions) in member.assigned.iter().chain(&member.revoking) {
+        held.entry(*topic).or_default().extend(partitions.keys());
+    }
+    held
+}
+
 /// A member, but for its partitions.
 fn describe_member(id: &Arc<str>, member: &Member) -> DescribedMember {
     DescribedMember {
@@ -75,7 +85,8 @@ fn describe_member(id: &Arc<str>, member: &Member) -> DescribedMember {
         client_id: member.client_id.clone(),
         client_host: member.client_host.clone(),
         subscribed_topic_names: member.topics.iter().cloned().collect(),
-        subscribed_topic_regex: member.regex.clone(),
+        // None is told as an empty one, as Kafka does.
+        subscribed_topic_regex: Some(member.regex.clone().unwrap_or_default()),
         member_type: if member.is_classic() { CLASSIC } else { CONSUMER },
         ..Default::default()
     }

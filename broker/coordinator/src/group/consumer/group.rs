@@ -16,6 +16,10 @@ use ottla_wire::schema::group::{
 use super::member::{LEAVE, Member, MemberState};
 use super::record::ConsumerRecord;
 
+/// The epoch of a group before its first change, as in Kafka: a member of it is not one that joins,
+/// which says epoch 0.
+const FIRST_EPOCH: i32 = 1;
+
 /// The partitions a member shall have, in order.
 pub(crate) type Assignment = BTreeMap<Uuid, Arc<[i32]>>;
 
@@ -92,6 +96,11 @@ pub(crate) struct ConsumerGroup {
 }
 
 impl ConsumerGroup {
+    /// A group that nobody has joined yet.
+    pub(crate) fn new() -> Self {
+        Self { epoch: FIRST_EPOCH, ..Self::default() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

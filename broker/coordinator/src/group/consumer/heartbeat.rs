@@ -51,7 +51,7 @@ impl Desk<'_> {
         let mut draft = if joins {
             self.found(&request.group_id)?
         } else {
-            self.draft(&request.group_id).ok_or_else(|| self.no_group(&request.group_id))?
+            self.draft(&request.group_id).ok_or_else(|| self.no_consumers(&request.group_id))?
         };
         self.check_room(&draft, &request.member_id)?;
         let id: Arc<str> = match request.member_id.as_str() {
@@ -181,6 +181,15 @@ impl Desk<'_> {
             true => format!("Group {id} is not a consumer group."),
             false => format!("Group {id} not found."),
         };
+        Refused::new(ErrorCode::GROUP_ID_NOT_FOUND, message)
+    }
+
+    /// The same, to one who says that it is a member.
+    fn no_consumers(&self, id: &str) -> Refused {
+        if self.state.groups.contains_key(id) {
+            return self.no_group(id);
+        }
+        let message = format!("Consumer group {id} not found.");
         Refused::new(ErrorCode::GROUP_ID_NOT_FOUND, message)
     }
 

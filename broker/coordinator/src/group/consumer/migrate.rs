@@ -21,14 +21,14 @@ impl Desk<'_> {
     /// what becomes of a classic one.
     pub(crate) fn found(&mut self, id: &str) -> Result<Draft, Refused> {
         match self.state.groups.get_key_value(id) {
-            None => Ok(Draft::of(Arc::from(id), ConsumerGroup::default())),
+            None => Ok(Draft::of(Arc::from(id), ConsumerGroup::new())),
             Some((id, Group::Consumer(group))) => {
                 Ok(Draft::of(Arc::clone(id), ConsumerGroup::clone(group)))
             }
             Some((id, Group::Classic(_))) => {
                 let view = View::of(self.state, self.live, id);
                 if view.is_some_and(View::is_empty) {
-                    return Ok(of_classic(id, ConsumerGroup::default()));
+                    return Ok(of_classic(id, ConsumerGroup::new()));
                 }
                 self.upgrade(&Arc::clone(id))
             }
@@ -59,7 +59,7 @@ impl Desk<'_> {
             return refuse("the embedded consumer protocol is malformed");
         };
         let generation = group.generation;
-        let mut draft = of_classic(id, ConsumerGroup::default());
+        let mut draft = of_classic(id, ConsumerGroup::new());
         for (id, member, _) in &members {
             draft.write_member(id, member);
         }

@@ -23,12 +23,29 @@ pub(crate) fn compile(text: &str) -> Result<Regex, Refused> {
     build(text).and_then(|_| build(&format!(r"\A(?:{text})\z"))).map_err(|error| {
         let reason = match error {
             regex::Error::CompiledTooBig(_) => "expression too large".to_owned(),
-            other => other.to_string().lines().last().unwrap_or_default().to_owned(),
+            other => reason(other.to_string().lines().last().unwrap_or_default()),
         };
         let message =
             format!("SubscribedTopicRegex `{text}` is not a valid regular expression: {reason}.");
         Refused::new(ErrorCode::INVALID_REGULAR_EXPRESSION, message)
     })
+}
+
+/// What is wrong with a pattern, in the words of RE2 where it has some.
+fn reason(error: &str) -> String {
+    const WORDS: &[(&str, &str)] = &[
+        ("unclosed group", "missing closing )"),
+        ("unopened group", "unexpected )"),
+        ("unclosed character class", "missing closing ]"),
+        ("repetition operator missing expression", "missing argument to repetition operator"),
+        ("look-around, including", "invalid or unsupported Perl syntax"),
+        ("incomplete escape sequence", "trailing backslash at end of expression"),
+    ];
+    let known = WORDS.iter().find(|(ours, _)| error.contains(ours));
+    known.map_or_else(
+        || error.strip_prefix("error: ").unwrap_or(error).to_owned(),
+        |(_, theirs)| (*theirs).to_owned(),
+    )
 }
 
 /// The topics that a pattern stands for.

@@ -61,14 +61,14 @@ fn members_commit_in_their_epoch() {
     let mut shard = shard(&cluster);
     let mut one = Client::new("one", &["t"]);
     one.beat(&mut shard);
-    assert_eq!(commit(&mut shard, 9, ("one", 1), ("t", 0)), ErrorCode::NONE);
-    assert_eq!(commit(&mut shard, 8, ("one", 1), ("t", 0)), ErrorCode::UNSUPPORTED_VERSION);
-    assert_eq!(commit(&mut shard, 9, ("one", 2), ("t", 0)), ErrorCode::STALE_MEMBER_EPOCH);
-    assert_eq!(commit(&mut shard, 9, ("two", 1), ("t", 0)), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(commit(&mut shard, 9, ("one", 2), ("t", 1)), ErrorCode::NONE);
+    assert_eq!(commit(&mut shard, 8, ("one", 2), ("t", 1)), ErrorCode::UNSUPPORTED_VERSION);
+    assert_eq!(commit(&mut shard, 9, ("one", 3), ("t", 1)), ErrorCode::STALE_MEMBER_EPOCH);
+    assert_eq!(commit(&mut shard, 9, ("two", 2), ("t", 1)), ErrorCode::UNKNOWN_MEMBER_ID);
     assert_eq!(commit(&mut shard, 9, ("", -1), ("t", 0)), ErrorCode::UNKNOWN_MEMBER_ID);
-    assert_eq!(fetch(&mut shard, Some("one"), 1), ErrorCode::NONE);
+    assert_eq!(fetch(&mut shard, Some("one"), 2), ErrorCode::NONE);
     assert_eq!(fetch(&mut shard, Some("one"), 0), ErrorCode::STALE_MEMBER_EPOCH);
-    assert_eq!(fetch(&mut shard, Some("two"), 1), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(fetch(&mut shard, Some("two"), 2), ErrorCode::UNKNOWN_MEMBER_ID);
     assert_eq!(fetch(&mut shard, None, -1), ErrorCode::NONE);
 }
 
@@ -78,13 +78,13 @@ fn an_old_epoch_commits_for_what_it_still_has() {
     let mut shard = shard(&cluster);
     let (mut one, mut two) = (Client::new("one", &["t"]), Client::new("two", &["t"]));
     settle(&mut shard, &mut [&mut one, &mut two]);
-    // It does not know yet that it is in the second epoch.
+    // It does not know yet that it is in the next epoch.
     let kept = one.owned.first().expect("something").1;
     let given = two.owned.first().expect("something").1;
-    assert_eq!(commit(&mut shard, 9, ("one", 1), ("t", kept)), ErrorCode::NONE);
-    assert_eq!(commit(&mut shard, 9, ("one", 1), ("t", given)), ErrorCode::STALE_MEMBER_EPOCH);
-    assert_eq!(commit(&mut shard, 9, ("two", 1), ("t", given)), ErrorCode::STALE_MEMBER_EPOCH);
-    assert_eq!(commit(&mut shard, 9, ("two", 2), ("t", given)), ErrorCode::NONE);
+    assert_eq!(commit(&mut shard, 9, ("one", 2), ("t", kept)), ErrorCode::NONE);
+    assert_eq!(commit(&mut shard, 9, ("one", 2), ("t", given)), ErrorCode::STALE_MEMBER_EPOCH);
+    assert_eq!(commit(&mut shard, 9, ("two", 2), ("t", given)), ErrorCode::STALE_MEMBER_EPOCH);
+    assert_eq!(commit(&mut shard, 9, ("two", 3), ("t", given)), ErrorCode::NONE);
 }
 
 #[test]
@@ -109,10 +109,10 @@ fn transactions_commit_for_members_and_for_nobody() {
             other => panic!("not a commit's answer: {other:?}"),
         }
     };
-    assert_eq!(commit("one", 1), ErrorCode::NONE);
+    assert_eq!(commit("one", 2), ErrorCode::NONE);
     assert_eq!(commit("", -1), ErrorCode::NONE);
-    assert_eq!(commit("one", 2), ErrorCode::STALE_MEMBER_EPOCH);
-    assert_eq!(commit("two", 1), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(commit("one", 3), ErrorCode::STALE_MEMBER_EPOCH);
+    assert_eq!(commit("two", 2), ErrorCode::UNKNOWN_MEMBER_ID);
 }
 
 #[test]
@@ -126,8 +126,8 @@ fn offsets_outlive_members_until_they_expire() {
     let mut shard = shard_with(settings, &cluster);
     let mut one = Client::new("one", &["t"]);
     one.beat(&mut shard);
-    assert_eq!(commit(&mut shard, 9, ("one", 1), ("t", 0)), ErrorCode::NONE);
-    assert_eq!(commit(&mut shard, 9, ("one", 1), ("u", 0)), ErrorCode::NONE);
+    assert_eq!(commit(&mut shard, 9, ("one", 2), ("t", 1)), ErrorCode::NONE);
+    assert_eq!(commit(&mut shard, 9, ("one", 2), ("u", 1)), ErrorCode::NONE);
     for _ in 0..11 {
         shard.pass(10_000);
         assert_eq!(one.beat(&mut shard), ErrorCode::NONE);

@@ -15,13 +15,13 @@ fn one_that_is_back_in_time_has_what_it_had() {
     let had = one.owned.clone();
     assert_eq!(one.leave(&mut shard, -2), ErrorCode::NONE);
     two.beat(&mut shard);
-    assert_eq!((two.epoch, two.owned.len()), (2, 2), "nobody gets what it left");
+    assert_eq!((two.epoch, two.owned.len()), (3, 2), "nobody gets what it left");
     let mut again = Client::of_instance("again", "i1", &["t"]);
     assert_eq!(again.beat(&mut shard), ErrorCode::NONE);
-    assert_eq!((again.epoch, &again.owned), (2, &had));
+    assert_eq!((again.epoch, &again.owned), (3, &had));
     let group = described(&mut shard, GROUP);
-    assert_eq!((group.group_epoch, group.members.len()), (2, 2), "without a new epoch");
-    one.epoch = 2;
+    assert_eq!((group.group_epoch, group.members.len()), (3, 2), "without a new epoch");
+    one.epoch = 3;
     assert_eq!(one.beat(&mut shard), ErrorCode::FENCED_INSTANCE_ID);
     shard.restart();
 }
@@ -34,7 +34,7 @@ fn an_instance_is_of_one_member_at_a_time() {
     one.beat(&mut shard);
     let mut other = Client::of_instance("other", "i1", &["t"]);
     assert_eq!(other.beat(&mut shard), ErrorCode::UNRELEASED_INSTANCE_ID);
-    other.epoch = 1;
+    other.epoch = 2;
     assert_eq!(other.beat(&mut shard), ErrorCode::FENCED_INSTANCE_ID);
     assert_eq!(other.leave(&mut shard, -1), ErrorCode::FENCED_INSTANCE_ID);
     let mut unknown = Client { epoch: 1, ..Client::of_instance("one", "i9", &["t"]) };

@@ -13,9 +13,9 @@ fn the_first_member_has_everything_at_once() {
     let mut shard = shard(&cluster);
     let mut one = Client::new("one", &["t"]);
     assert_eq!(one.beat(&mut shard), ErrorCode::NONE);
-    assert_eq!((one.epoch, one.owned.len()), (1, 3));
+    assert_eq!((one.epoch, one.owned.len()), (2, 3));
     let group = described(&mut shard, GROUP);
-    assert_eq!((group.group_epoch, group.assignment_epoch), (1, 1));
+    assert_eq!((group.group_epoch, group.assignment_epoch), (2, 2));
     assert_eq!((group.group_state.as_str(), group.assignor_name.as_str()), ("Stable", "uniform"));
     assert_eq!(group.members[0].assignment, group.members[0].target_assignment);
     assert_eq!(group.members[0].assignment.topic_partitions[0].topic_name, "t");
@@ -31,25 +31,25 @@ fn a_partition_is_given_only_when_it_was_given_up() {
     let (mut one, mut two) = (Client::new("one", &["t"]), Client::new("two", &["t"]));
     one.beat(&mut shard);
     two.beat(&mut shard);
-    assert_eq!((two.epoch, two.owned.len()), (2, 0), "nothing is free yet");
+    assert_eq!((two.epoch, two.owned.len()), (3, 0), "nothing is free yet");
     assert_eq!(described(&mut shard, GROUP).group_state, "Reconciling");
     // The first is told to give up two, but still has them.
     let full = one.full();
     let response = one.say(&mut shard, full.clone());
-    assert_eq!(response.member_epoch, 1, "it keeps its epoch until it has given up");
+    assert_eq!(response.member_epoch, 2, "it keeps its epoch until it has given up");
     let kept = response.assignment.expect("what it may keep").topic_partitions[0].partitions.len();
     assert_eq!(kept, 2);
     let again = one.say(&mut shard, full);
-    assert_eq!((again.member_epoch, again.error_code), (1, ErrorCode::NONE));
+    assert_eq!((again.member_epoch, again.error_code), (2, ErrorCode::NONE));
     two.beat(&mut shard);
     assert!(two.owned.is_empty());
     settle(&mut shard, &mut [&mut one, &mut two]);
-    assert_eq!((one.epoch, one.owned.len(), two.epoch, two.owned.len()), (2, 2, 2, 2));
+    assert_eq!((one.epoch, one.owned.len(), two.epoch, two.owned.len()), (3, 2, 3, 2));
     assert!(one.owned.is_disjoint(&two.owned));
     assert_eq!(described(&mut shard, GROUP).group_state, "Stable");
     two.leave(&mut shard, -1);
     settle(&mut shard, &mut [&mut one]);
-    assert_eq!((one.epoch, one.owned.len()), (3, 4));
+    assert_eq!((one.epoch, one.owned.len()), (4, 4));
     shard.restart();
 }
 
@@ -63,11 +63,11 @@ fn a_quiet_heartbeat_writes_nothing_and_says_nothing() {
     let request = ConsumerGroupHeartbeatRequest {
         group_id: GROUP.to_owned(),
         member_id: "one".to_owned(),
-        member_epoch: 1,
+        member_epoch: 2,
         ..Default::default()
     };
     let response = one.say(&mut shard, request);
-    assert_eq!((response.error_code, response.member_epoch), (ErrorCode::NONE, 1));
+    assert_eq!((response.error_code, response.member_epoch), (ErrorCode::NONE, 2));
     assert_eq!((response.assignment, response.heartbeat_interval_ms), (None, 5_000));
     assert_eq!(shard.log.len(), written);
     one.beat(&mut shard);
@@ -81,11 +81,11 @@ fn new_members_wait_for_the_next_assignment() {
     let (mut one, mut two) = (Client::new("one", &["t"]), Client::new("two", &["t"]));
     one.beat(&mut shard);
     two.beat(&mut shard);
-    assert_eq!((two.epoch, two.owned.len()), (1, 0), "the epoch of the last assignment");
+    assert_eq!((two.epoch, two.owned.len()), (2, 0), "the epoch of the last assignment");
     assert_eq!(described(&mut shard, GROUP).group_state, "Assigning");
     shard.pass(1_000);
     settle(&mut shard, &mut [&mut one, &mut two]);
-    assert_eq!((two.epoch, two.owned.len()), (2, 2));
+    assert_eq!((two.epoch, two.owned.len()), (3, 2));
 }
 
 #[test]
@@ -96,12 +96,12 @@ fn wrong_epochs_are_fenced_and_a_lost_answer_is_not() {
     one.beat(&mut shard);
     two.beat(&mut shard);
     one.beat(&mut shard);
-    // The answer that takes it to epoch 2 is lost.
+    // The answer that takes it to epoch 3 is lost.
     let lost = one.say(&mut shard, one.full());
-    assert_eq!(lost.member_epoch, 2);
+    assert_eq!(lost.member_epoch, 3);
     assert_eq!(one.beat(&mut shard), ErrorCode::NONE);
-    assert_eq!(one.epoch, 2);
-    let stale = Client { epoch: 1, ..two.clone() };
+    assert_eq!(one.epoch, 3);
+    let stale = Client { epoch: 2, ..two.clone() };
     let mut owns_more = stale.clone();
     owns_more.owned = one.owned.clone();
     assert_eq!(owns_more.beat(&mut shard), ErrorCode::FENCED_MEMBER_EPOCH);
@@ -110,7 +110,7 @@ fn wrong_epochs_are_fenced_and_a_lost_answer_is_not() {
     // Who was fenced joins again, and is the member it was.
     ahead.owned.clear();
     assert_eq!(ahead.beat(&mut shard), ErrorCode::NONE);
-    assert_eq!(ahead.epoch, 2);
+    assert_eq!(ahead.epoch, 3);
     settle(&mut shard, &mut [&mut ahead]);
     assert_eq!(ahead.owned.len(), 2);
 }
@@ -250,29 +250,29 @@ fn topics_that_grow_come_and_go_are_followed() {
     let mut shard = shard(&cluster);
     let mut one = Client::new("one", &["t", "u"]);
     one.beat(&mut shard);
-    assert_eq!((one.epoch, one.owned.len()), (1, 1));
+    assert_eq!((one.epoch, one.owned.len()), (2, 1));
     cluster.grow("t", 3);
     cluster.tell(&mut shard);
     one.beat(&mut shard);
-    assert_eq!((one.epoch, one.owned.len()), (2, 3));
+    assert_eq!((one.epoch, one.owned.len()), (3, 3));
     cluster.grow("unrelated", 3);
     cluster.tell(&mut shard);
     one.beat(&mut shard);
-    assert_eq!(one.epoch, 2);
+    assert_eq!(one.epoch, 3);
     cluster.grow("u", 2);
     cluster.tell(&mut shard);
     one.beat(&mut shard);
-    assert_eq!((one.epoch, one.owned.len()), (3, 5));
+    assert_eq!((one.epoch, one.owned.len()), (4, 5));
     cluster.delete("t");
     cluster.tell(&mut shard);
     settle(&mut shard, &mut [&mut one]);
-    assert_eq!((one.epoch, one.owned.len()), (4, 2));
+    assert_eq!((one.epoch, one.owned.len()), (5, 2));
     // A topic of the same name is another topic.
     cluster.delete("u");
     cluster.grow("u", 2);
     cluster.tell(&mut shard);
     settle(&mut shard, &mut [&mut one]);
-    assert_eq!((one.epoch, one.owned.iter().next().map(|p| p.0)), (5, Some(cluster.id("u"))));
+    assert_eq!((one.epoch, one.owned.iter().next().map(|p| p.0)), (6, Some(cluster.id("u"))));
     shard.restart();
 }
 
@@ -289,9 +289,9 @@ fn a_subscription_that_changes_takes_topics_at_once() {
     assert_eq!(kept.topic_partitions.len(), 1, "before there is another assignment");
     shard.pass(1_000);
     one.owned.retain(|(topic, _)| *topic == cluster.id("u"));
-    one.epoch = 1;
+    one.epoch = 2;
     settle(&mut shard, &mut [&mut one]);
-    assert_eq!((one.epoch, one.owned.len()), (2, 2));
+    assert_eq!((one.epoch, one.owned.len()), (3, 2));
 }
 
 #[test]
@@ -349,5 +349,5 @@ fn groups_are_listed_described_and_deleted_by_type() {
     shard.restart();
     cluster.tell(&mut shard);
     one.beat(&mut shard);
-    assert_eq!((one.epoch, one.owned.len()), (1, 2), "it begins anew");
+    assert_eq!((one.epoch, one.owned.len()), (2, 2), "it begins anew");
 }
