@@ -136,8 +136,8 @@ def steady(text):
 LATER = {
     "SaslHandshake", "SaslAuthenticate", "CreateDelegationToken", "RenewDelegationToken", "ExpireDelegationToken",
     "DescribeDelegationToken", "DescribeAcls", "CreateAcls", "DeleteAcls", "DescribeUserScramCredentials",
-    "AlterUserScramCredentials", "DescribeClientQuotas", "AlterClientQuotas", "ConsumerGroupHeartbeat",
-    "ConsumerGroupDescribe", "ShareGroupHeartbeat", "ShareGroupDescribe", "ShareFetch", "ShareAcknowledge",
+    "AlterUserScramCredentials", "DescribeClientQuotas", "AlterClientQuotas",
+    "ShareGroupHeartbeat", "ShareGroupDescribe", "ShareFetch", "ShareAcknowledge",
     "InitializeShareGroupState", "ReadShareGroupState", "WriteShareGroupState", "DeleteShareGroupState",
     "ReadShareGroupStateSummary", "DescribeShareGroupOffsets", "AlterShareGroupOffsets", "DeleteShareGroupOffsets",
     "StreamsGroupHeartbeat", "StreamsGroupDescribe",

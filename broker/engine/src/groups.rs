@@ -1,14 +1,19 @@
 //! The group coordinator of this node: shards over `__consumer_offsets`.
-use std::time::Duration;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use ottla_config::{BrokerConfig, keys};
-use ottla_coordinator::group::{Producer, TxnMarker, TxnOutcome};
+use ottla_coordinator::group::{
+    Assignor, Bounded, ConsumerSettings, GroupOverrides, MigrationPolicy, Producer, TxnMarker,
+    TxnOutcome,
+};
 use ottla_coordinator::{
     Command, Effect, GroupMachine, GroupRecord, GroupSettings, GroupWaits, Request, hash,
 };
+use ottla_metadata::{Delta, Image};
 use ottla_wire::ErrorCode;
 use ottla_wire::record::{BatchHeader, Compression, EndTxnMarker, Record, TransactionResult};
 use parking_lot::RwLock;
@@ -21,6 +26,8 @@ use crate::publish::RoleListener;
 use crate::shard::{
     Belongs, Coordinator, KeyValue, Linger, Origin, Shard, Shards, Submitted, Transactional,
 };
+
+mod feed;
 
 /// The topic that groups and their offsets live in.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -35,8 +42,14 @@ pub struct GroupShell {
     linger: Linger,
     /// `offsets.commit.timeout.ms`, likewise.
     patience: Duration,
-    /// Rebalances that were completed.
+    /// The topics that groups are told of; none before the first image.
+    image: RwLock<Option<Arc<Image>>>,
+    /// What is set on single groups.
+    overrides: RwLock<BTreeMap<Arc<str>, GroupOverrides>>,
+    /// Rebalances of classic groups that were completed.
     pub rebalances: AtomicU64,
+    /// New epochs of consumer groups, towards which their members go.
+    pub consumer_rebalances: AtomicU64,
     /// Offsets committed.
     pub commits: AtomicU64,
     /// Offsets that expired.
@@ -86,6 +99,21 @@ impl Coordinator for GroupMachine {
         vec![Command::internal(Request::Configure(shell.settings.read().clone()))]
     }
 
+    fn greet_shard(shell: &GroupShell, partition: i32) -> Vec<Command> {
+        let mut commands = Self::greet(shell);
+        let image = shell.image.read().clone();
+        let Some(image) = image else { return commands };
+        let partitions = feed::partitions(&image);
+        let overrides = shell.overrides.read();
+        let own = overrides
+            .iter()
+            .filter(|(group, _)| hash::partition_for(group, partitions) == partition)
+            .map(|(group, overrides)| feed::configure_group(group, *overrides));
+        commands.extend(own);
+        commands.push(Command::internal(Request::Metadata(image)));
+        commands
+    }
+
     fn compression(shell: &GroupShell) -> Compression {
         shell.compression
     }
@@ -112,7 +140,8 @@ impl Coordinator for GroupMachine {
             Effect::OffsetsCommitted(n) => (&shell.commits, n),
             Effect::OffsetsDeleted(n) => (&shell.deleted, n),
             Effect::OffsetsExpired(n) => (&shell.expired, n),
-            Effect::ConsumerRebalance | Effect::GroupsExpired(_) => return,
+            Effect::ConsumerRebalance => (&shell.consumer_rebalances, 1),
+            Effect::GroupsExpired(_) => return,
         };
         counter.fetch_add(n as u64, Ordering::Relaxed);
     }
@@ -195,6 +224,45 @@ impl Groups {
             drop(shard.submit(Command::internal(Request::Configure(settings.clone()))));
         }
     }
+
+    /// Takes the first image: its topics, and what it says of single groups.
+    pub fn load(&self, image: Image) {
+        let shell = self.shards.shell();
+        *shell.overrides.write() = feed::all_overrides(&image);
+        let image = Arc::new(image);
+        *shell.image.write() = Some(Arc::clone(&image));
+        self.tell(&image);
+    }
+
+    /// Takes a later image. Groups hear of it when it says other things of their topics than the
+    /// one before, which most images do not.
+    pub fn publish(&self, image: &Image, delta: &Delta) {
+        let shell = self.shards.shell();
+        for (group, overrides) in feed::changed_overrides(image, delta) {
+            if overrides == GroupOverrides::default() {
+                shell.overrides.write().remove(&group);
+            } else {
+                shell.overrides.write().insert(Arc::clone(&group), overrides);
+            }
+            if let Ok(shard) = self.of(&group, feed::partitions(image)) {
+                drop(shard.submit(feed::configure_group(&group, overrides)));
+            }
+        }
+        let before = shell.image.read().clone();
+        if before.is_some_and(|before| !feed::concerns_groups(&before, image, delta)) {
+            return;
+        }
+        let image = Arc::new(image.clone());
+        *shell.image.write() = Some(Arc::clone(&image));
+        self.tell(&image);
+    }
+
+    /// Tells all shards of the topics. Those that are being read now hear of them then.
+    fn tell(&self, image: &Arc<Image>) {
+        for shard in self.shards.active() {
+            drop(shard.submit(Command::internal(Request::Metadata(Arc::clone(image)))));
+        }
+    }
 }
 
 /// The settings of groups by the node's configuration.
@@ -212,7 +280,40 @@ fn settings(config: &BrokerConfig) -> GroupSettings {
             config.get(keys::OFFSETS_RETENTION_CHECK_INTERVAL_MS),
         )
         .unwrap_or(0),
+        consumer: consumer_settings(config),
         ..GroupSettings::default()
+    }
+}
+
+/// Those of groups of the consumer protocol.
+fn consumer_settings(config: &BrokerConfig) -> ConsumerSettings {
+    // The catalog allows no other names of assignors and policies.
+    let assignors = config.get(keys::GROUP_CONSUMER_ASSIGNORS);
+    let assignors = assignors.iter().filter_map(|name| Assignor::named(name)).collect();
+    let policy = MigrationPolicy::named(config.get(keys::GROUP_CONSUMER_MIGRATION_POLICY));
+    ConsumerSettings {
+        session_timeout_ms: Bounded {
+            value: config.get(keys::GROUP_CONSUMER_SESSION_TIMEOUT_MS),
+            min: config.get(keys::GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS),
+            max: config.get(keys::GROUP_CONSUMER_MAX_SESSION_TIMEOUT_MS),
+        },
+        heartbeat_interval_ms: Bounded {
+            value: config.get(keys::GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS),
+            min: config.get(keys::GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS),
+            max: config.get(keys::GROUP_CONSUMER_MAX_HEARTBEAT_INTERVAL_MS),
+        },
+        assignment_interval_ms: Bounded {
+            value: config.get(keys::GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS),
+            min: config.get(keys::GROUP_CONSUMER_MIN_ASSIGNMENT_INTERVAL_MS),
+            max: config.get(keys::GROUP_CONSUMER_MAX_ASSIGNMENT_INTERVAL_MS),
+        },
+        max_size: usize::try_from(config.get(keys::GROUP_CONSUMER_MAX_SIZE)).unwrap_or(usize::MAX),
+        assignors,
+        migration: policy.unwrap_or(MigrationPolicy::Bidirectional),
+        regex_refresh_interval_ms: u64::try_from(
+            config.get(keys::GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS),
+        )
+        .unwrap_or(u64::MAX),
     }
 }
 

@@ -75,6 +75,11 @@ pub trait Coordinator:
     /// What tells the machine of its settings after a replay, before its first tick.
     fn greet(shell: &Self::Shell) -> Vec<Self::Command>;
 
+    /// The same, with what is told to the machine over this partition alone.
+    fn greet_shard(shell: &Self::Shell, _partition: i32) -> Vec<Self::Command> {
+        Self::greet(shell)
+    }
+
     /// What tells the machine that time has passed.
     fn tick() -> Self::Command;
 
@@ -176,7 +181,7 @@ impl<M: Coordinator> Shard<M> {
             inner: Mutex::new(inner),
             me: me.clone(),
         });
-        for command in M::greet(&shard.shell) {
+        for command in M::greet_shard(&shard.shell, shard.partition.id().partition) {
             drop(shard.submit(command));
         }
         drop(shard.submit(M::tick()));

@@ -15,6 +15,8 @@ pub mod api_versions;
 pub mod assign_replicas_to_dirs;
 pub mod broker_heartbeat;
 pub mod broker_registration;
+pub mod consumer_group_describe;
+pub mod consumer_group_heartbeat;
 pub mod controller_registration;
 pub mod create_partitions;
 pub mod create_topics;

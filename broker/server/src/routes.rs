@@ -76,6 +76,8 @@ routes! {
     DescribeTransactions => describe_transactions;
     ListTransactions => list_transactions;
     AllocateProducerIds => allocate_producer_ids;
+    ConsumerGroupHeartbeat => consumer_group_heartbeat;
+    ConsumerGroupDescribe => consumer_group_describe;
     ControllerRegistration => controller_registration;
     GetTelemetrySubscriptions => get_telemetry_subscriptions;
     PushTelemetry => push_telemetry;

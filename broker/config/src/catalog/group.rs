@@ -52,49 +52,46 @@ keys! {
     /// Group protocols that are offered.
     GROUP_COORDINATOR_REBALANCE_PROTOCOLS: Names = "group.coordinator.rebalance.protocols",
         .default("classic,consumer,streams")
-        .valid(Valid::Distinct(&["consumer", "classic", "share", "streams"], Emptiness::Refused))
-        .planned(why::CONSUMER);
+        .valid(Valid::Distinct(&["consumer", "classic", "share", "streams"], Emptiness::Refused));
     /// Session timeout of a consumer group's members.
     GROUP_CONSUMER_SESSION_TIMEOUT_MS: i32 = "group.consumer.session.timeout.ms",
-        .default("45000").min(1).planned(why::CONSUMER);
+        .default("45000").min(1);
     /// Least session timeout that a group may be set to.
     GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS: i32 = "group.consumer.min.session.timeout.ms",
-        .default("45000").min(1).planned(why::CONSUMER);
+        .default("45000").min(1);
     /// Greatest session timeout that a group may be set to.
     GROUP_CONSUMER_MAX_SESSION_TIMEOUT_MS: i32 = "group.consumer.max.session.timeout.ms",
-        .default("60000").min(1).planned(why::CONSUMER);
+        .default("60000").min(1);
     /// How often a consumer group's members report.
     GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS: i32 = "group.consumer.heartbeat.interval.ms",
-        .default("5000").min(1).planned(why::CONSUMER);
+        .default("5000").min(1);
     /// Least heartbeat interval that a group may be set to.
     GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS: i32 = "group.consumer.min.heartbeat.interval.ms",
-        .default("5000").min(1).planned(why::CONSUMER);
+        .default("5000").min(1);
     /// Greatest heartbeat interval that a group may be set to.
     GROUP_CONSUMER_MAX_HEARTBEAT_INTERVAL_MS: i32 = "group.consumer.max.heartbeat.interval.ms",
-        .default("15000").min(1).planned(why::CONSUMER);
+        .default("15000").min(1);
     /// Most members of a consumer group.
     GROUP_CONSUMER_MAX_SIZE: i32 = "group.consumer.max.size",
-        .default("2147483647").min(1).planned(why::CONSUMER);
+        .default("2147483647").min(1);
     /// Assignors offered to consumer groups, the preferred one first.
     GROUP_CONSUMER_ASSIGNORS: Names = "group.consumer.assignors",
-        .default("uniform,range").valid(Valid::Distinct(&[], Emptiness::Refused))
-        .planned(why::CONSUMER);
+        .default("uniform,range").valid(Valid::Distinct(&[], Emptiness::Refused));
     /// Least time between two new assignments of a consumer group.
     GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS: i32 = "group.consumer.assignment.interval.ms",
-        .default("1000").min(0).cluster_wide().planned(why::CONSUMER);
+        .default("1000").min(0).cluster_wide();
     /// Least assignment interval that a group may be set to.
     GROUP_CONSUMER_MIN_ASSIGNMENT_INTERVAL_MS: i32 = "group.consumer.min.assignment.interval.ms",
-        .default("0").min(0).planned(why::CONSUMER);
+        .default("0").min(0);
     /// Greatest assignment interval that a group may be set to.
     GROUP_CONSUMER_MAX_ASSIGNMENT_INTERVAL_MS: i32 = "group.consumer.max.assignment.interval.ms",
-        .default("15000").min(0).planned(why::CONSUMER);
+        .default("15000").min(0);
     /// Which way a group may go between the classic protocol and the new one while it is in
     /// use.
     GROUP_CONSUMER_MIGRATION_POLICY: Text = "group.consumer.migration.policy",
         .default("bidirectional")
-        .valid(Valid::OneOfIgnoreCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]))
-        .planned(why::CONSUMER);
+        .valid(Valid::OneOfIgnoreCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]));
     /// How often subscriptions by pattern are matched again.
     GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS: i32 = "group.consumer.regex.refresh.interval.ms",
-        .default("600000").min(10_000).internal().planned(why::CONSUMER);
+        .default("600000").min(10_000).internal();
 }

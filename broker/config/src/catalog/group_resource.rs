@@ -7,16 +7,13 @@ use crate::valid::Valid;
 keys! {
     /// Least time between two new assignments of this group.
     CONSUMER_ASSIGNMENT_INTERVAL_MS: i32 = "consumer.assignment.interval.ms",
-        .default("1000").min(0).synonyms(&["group.consumer.assignment.interval.ms"])
-        .planned(why::CONSUMER);
+        .default("1000").min(0).synonyms(&["group.consumer.assignment.interval.ms"]);
     /// How often this group's members report.
     CONSUMER_HEARTBEAT_INTERVAL_MS: i32 = "consumer.heartbeat.interval.ms",
-        .default("5000").min(1).synonyms(&["group.consumer.heartbeat.interval.ms"])
-        .planned(why::CONSUMER);
+        .default("5000").min(1).synonyms(&["group.consumer.heartbeat.interval.ms"]);
     /// Session timeout of this group's members.
     CONSUMER_SESSION_TIMEOUT_MS: i32 = "consumer.session.timeout.ms",
-        .default("45000").min(1).synonyms(&["group.consumer.session.timeout.ms"])
-        .planned(why::CONSUMER);
+        .default("45000").min(1).synonyms(&["group.consumer.session.timeout.ms"]);
     /// Least time between two new assignments of this share group.
     SHARE_ASSIGNMENT_INTERVAL_MS: i32 = "share.assignment.interval.ms",
         .default("1000").min(0).synonyms(&["group.share.assignment.interval.ms"])

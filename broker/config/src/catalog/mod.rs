@@ -75,7 +75,6 @@ pub(crate) mod why {
 
     pub(crate) const METRICS: &str = "windowed metrics";
     pub(crate) const TIER: &str = "tiered storage";
-    pub(crate) const CONSUMER: &str = "the consumer group protocol (KIP-848)";
     pub(crate) const STREAMS: &str = "streams groups (KIP-1071)";
     pub(crate) const SHARE: &str = "share groups (KIP-932)";
     pub(crate) const TWO_PHASES: &str = "transactions in two phases (KIP-939)";

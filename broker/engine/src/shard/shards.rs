@@ -164,7 +164,8 @@ impl<M: Coordinator> Shards<M> {
                 if let State::Active(shard) = &state {
                     // Settings may have changed since it began, and it was not among the active ones then. With the lock, so
                     // that what is told here is not older than what it is told from now on.
-                    M::greet(&self.shell).into_iter().for_each(|c| drop(shard.submit(c)));
+                    let greeting = M::greet_shard(&self.shell, number);
+                    greeting.into_iter().for_each(|command| drop(shard.submit(command)));
                 }
                 states.insert(number, state);
                 None

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use ottla_config::keys;
 use ottla_coordinator::{Command, Context as GroupContext, GroupMachine, Reply, Request};
 use ottla_engine::{OFFSETS_TOPIC, Submitted};
-use ottla_metadata::Image;
+use ottla_metadata::{Image, features};
 use ottla_wire::ErrorCode;
 
 use crate::answer::Answer;
@@ -14,6 +15,9 @@ use crate::call::Call;
 
 /// Since this version of the offset APIs topics are named by id (KIP-848).
 pub(crate) const IDS_SINCE: i16 = 10;
+
+/// Since this level of `group.version` there are groups of the consumer protocol.
+const CONSUMER_SINCE: i16 = 1;
 
 /// How many partitions the offsets' topic has; 0 when it is not there.
 pub(crate) fn offsets_partitions(image: &Image) -> i32 {
@@ -68,6 +72,15 @@ where
 /// may be committed under.
 pub(crate) fn is_valid(group: &str) -> bool {
     !group.is_empty()
+}
+
+/// Whether groups of the consumer protocol are served (KIP-848): the cluster's feature says so, and
+/// `group.coordinator.rebalance.protocols` does.
+pub(crate) fn has_consumer_protocol(call: &Call) -> bool {
+    let level = call.context.image().features().level(features::GROUP);
+    let config = call.context.config();
+    let named = config.get(keys::GROUP_COORDINATOR_REBALANCE_PROTOCOLS);
+    level >= CONSUMER_SINCE && named.iter().any(|name| name.eq_ignore_ascii_case("consumer"))
 }
 
 /// Groups of one shard, and what it was asked about them.

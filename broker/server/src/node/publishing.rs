@@ -218,6 +218,7 @@ impl Work {
         context.current.store(Arc::clone(&config));
         context.groups.configure(&config);
         context.txns.configure(&config, &image);
+        context.groups.load(image.clone());
         settings.send_replace(ControllerSettings::from_broker(&config, &context.cluster_id));
         let (core, replicas) = (Arc::clone(&context.core), Arc::clone(&context.replicas));
         let mut publisher =
@@ -280,6 +281,7 @@ impl Work {
             info!(created = published.created, removed = published.removed, "logs changed");
         }
         self.context.telemetry.configure(&image, delta.configs.iter());
+        self.context.groups.publish(&image, delta);
         let me = self.context.node_id;
         if delta.brokers.contains(&me) || delta.features.contains(MetadataVersion::FEATURE) {
             self.context.lifecycle.get().into_iter().for_each(|life| life.follow(&image, me));
