@@ -170,6 +170,96 @@ func group(ctx context.Context) error {
 	return nil
 }
 
+// serverSide shares a topic among members of the new protocol (KIP-848), named and by a pattern, whom the broker assigns.
+func serverSide(ctx context.Context) error {
+	topic := name("server-side")
+	c, err := client(kgo.DefaultProduceTopic(topic))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	adm := kadm.NewClient(c)
+	if _, err := adm.CreateTopic(ctx, 6, 1, nil, topic); err != nil {
+		return err
+	}
+	for i := range 600 {
+		c.Produce(ctx, &kgo.Record{Value: fmt.Appendf(nil, "v%d", i)}, nil)
+	}
+	if err := c.Flush(ctx); err != nil {
+		return err
+	}
+	for what, opts := range map[string][]kgo.Opt{
+		"uniform": {kgo.ConsumeTopics(topic), kgo.Balancers(kgo.StickyBalancer())},
+		"range":   {kgo.ConsumeTopics(topic), kgo.Balancers(kgo.RangeBalancer())},
+		"pattern": {kgo.ConsumeTopics(topic + ".*"), kgo.ConsumeRegex(), kgo.Balancers(kgo.RangeBalancer())},
+	} {
+		id := topic + what
+		var members []*kgo.Client
+		read := make(chan *kgo.Record, 1000)
+		for range 3 {
+			member, err := client(append(opts, kgo.ServerSideBalancer(), kgo.ConsumerGroup(id), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+			if err != nil {
+				return err
+			}
+			defer member.Close()
+			members = append(members, member)
+			go func() {
+				for {
+					f := member.PollFetches(ctx)
+					if f.IsClientClosed() || ctx.Err() != nil {
+						return
+					}
+					f.EachRecord(func(r *kgo.Record) { read <- r })
+				}
+			}()
+		}
+		distinct := map[string]bool{}
+		for len(distinct) < 600 {
+			select {
+			case r := <-read:
+				distinct[string(r.Value)] = true
+			case <-ctx.Done():
+				return fmt.Errorf("%s: read %d of 600", what, len(distinct))
+			}
+		}
+		for {
+			described, err := adm.DescribeConsumerGroups(ctx, id)
+			if err != nil {
+				return err
+			}
+			g := described[id]
+			even := len(g.Members) == 3
+			for _, m := range g.Members {
+				even = even && len(m.Assignment[topic]) == 2
+			}
+			if even && g.State == "Stable" {
+				if want := strings.Replace(what, "pattern", "range", 1); g.AssignorName != want {
+					return fmt.Errorf("%s: the assignor is %s", what, g.AssignorName)
+				}
+				break
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("%s: never shared by three: %v", what, g)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		for _, member := range members {
+			if err := member.CommitUncommittedOffsets(ctx); err != nil {
+				return err
+			}
+			member.Close()
+		}
+		offsets, err := adm.FetchOffsets(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(offsets[topic]) == 0 {
+			return fmt.Errorf("%s: no offsets committed", what)
+		}
+	}
+	return nil
+}
+
 // kinds sends what is not plain: null and empty keys and values, headers, 1 MB, times of its own.
 func kinds(ctx context.Context) error {
 	topic := name("kinds")
@@ -338,7 +428,7 @@ func main() {
 	for _, story := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"roundTrip", roundTrip}, {"group", group}, {"kinds", kinds}, {"seekAndPause", seekAndPause}, {"admin", admin}} {
+	}{{"roundTrip", roundTrip}, {"group", group}, {"serverSide", serverSide}, {"kinds", kinds}, {"seekAndPause", seekAndPause}, {"admin", admin}} {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		begun := time.Now()
 		if err := story.run(ctx); err != nil {

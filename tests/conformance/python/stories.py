@@ -283,6 +283,65 @@ def confluent_group_of_three_cooperative():
 
 
 @story
+def confluent_group_of_the_new_protocol():
+    """librdkafka's members of KIP-848: the broker assigns, by either assignor, and by a pattern."""
+    from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    topic = name("ck848")
+    admin.create_topics([NewTopic(topic, 6, 1)])[topic].result()
+    producer = Producer({"bootstrap.servers": BOOTSTRAP})
+    for i in range(600):
+        producer.produce(topic, b"v%d" % i, partition=i % 6)
+    producer.flush()
+    members, seen = [], set()
+
+    def settled():
+        for m in members:
+            r = m.poll(0.02)
+            if r is not None and not r.error():
+                seen.add(r.value())
+        owned = [{(p.topic, p.partition) for p in m.assignment()} for m in members]
+        return sum(map(len, owned)) == 6 and len(set().union(*owned)) == 6 and all(len(o) == 6 // len(members) for o in owned)
+
+    def settle(what):
+        end = time.time() + 60
+        while not settled():
+            assert time.time() < end, f"{what}: {len(members)} members never settle"
+
+    for what, subscribed, config in [("uniform", topic, {"group.remote.assignor": "uniform"}), ("range", topic, {"group.remote.assignor": "range"}),
+                                     ("pattern", f"^{topic}.*", {}), ("static", topic, {"group.instance.id": "n"})]:
+        group = topic + what
+        seen.clear()
+        for n in range(3):
+            own = {key: value + str(n) if key == "group.instance.id" else value for key, value in config.items()}
+            c = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": group, "group.protocol": "consumer", "auto.offset.reset": "earliest", **own})
+            c.subscribe([subscribed])
+            members.append(c)
+            settle(what)
+        end = time.time() + 60
+        while len(seen) < 600:
+            assert time.time() < end, f"{what}: {len(seen)} records"
+            settled()
+        for m in members:
+            try:
+                m.commit(asynchronous=False)
+            except KafkaException as e:
+                assert e.args[0].code() == KafkaError._NO_OFFSET, e  # who read nothing
+        members.pop(1).close()
+        if what != "static":
+            end = time.time() + 60
+            while sum(len(m.assignment()) for m in members) != 6:
+                assert time.time() < end, f"{what}: never settles after one left"
+                settled()
+        committed = members[0].committed([TopicPartition(topic, p) for p in range(6)])
+        assert sum(p.offset for p in committed) == 600, f"{what}: {committed}"
+        while members:
+            members.pop().close()
+
+
+@story
 def confluent_offsets_for_times_and_watermarks():
     from confluent_kafka import Consumer, Producer, TopicPartition
     from confluent_kafka.admin import AdminClient, NewTopic
