@@ -102,7 +102,7 @@ impl Desk<'_> {
         let now = self.turn.time.mono;
         let made = self.topics.made;
         let refresh_ms = self.settings().regex_refresh_interval_ms;
-        let due = match self.live(&draft.id).matched {
+        let due = match self.consumers.get(&draft.id).and_then(|live| live.matched) {
             None => true,
             Some((at, seen)) => {
                 let ago = now.since(at);
@@ -131,7 +131,8 @@ impl Desk<'_> {
     /// Begins a new epoch of the group, if it is asked for or its topics are others.
     pub(crate) fn refresh_epoch(&mut self, draft: &mut Draft, bump: bool) {
         let version = self.topics.version;
-        if !bump && self.live(&draft.id).topics_seen == version {
+        let seen = self.consumers.get(&draft.id).map_or(0, |live| live.topics_seen);
+        if !bump && seen == version {
             return;
         }
         let hash = self.hash_of(draft);
