@@ -2,8 +2,8 @@
 //! coordinator of groups, the real log over a simulated disk, told by a seed what to suffer: messages delayed, lost, doubled and
 //! reordered, networks cut, processes killed and paused, power lost, disks full, clocks that jump.
 //!
-//! Four of sixteen seeds also have a group whose members come and go, a topic that a broker took along, and controllers whose
-//! clocks jump, and two of the others have one who writes transactions to several partitions, and one who reads what is committed;
+//! Four of sixteen seeds also have a group whose members come and go, two of them a second one of the new protocol, too, a topic
+//! that a broker took along, and controllers whose clocks jump, and two of the others have one who writes transactions to several partitions, and one who reads what is committed;
 //! until the faults stop, all others are what they were before there were these, so that seeds which once found something still do.
 //!
 //! Invariant: a run is a function of its seed. Nothing here asks for the time, spawns a thread or
@@ -37,6 +37,7 @@ pub mod replica;
 pub mod rng;
 pub mod shard;
 pub mod sharer;
+pub mod subscriber;
 pub mod trace;
 pub mod transactor;
 pub mod whole;

@@ -26,6 +26,8 @@ pub enum Party {
     Member(usize),
     /// A member of the group whose members share partitions out.
     Joiner(usize),
+    /// A member of the group of the new protocol.
+    Subscriber(usize),
     /// One who writes transactions.
     Transactor(usize),
     /// One who reads committed records.

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use ottla_coordinator::group::{
-    Command, Context, GroupMachine, GroupRecord, GroupSettings, GroupState, GroupWaits, Reply,
-    Request,
+    Bounded, Command, ConsumerSettings, Context, GroupMachine, GroupRecord, GroupSettings,
+    GroupState, GroupWaits, Reply, Request,
 };
 use ottla_log::Log;
 use ottla_log::log::{AppendBatch, AtLeast};
@@ -13,6 +13,7 @@ use ottla_machine::{Machine, Mono, Ticket, Time};
 use ottla_wire::record::{BatchBuilder, Batches, CrcCheck};
 
 use crate::message::{Id, Party};
+use crate::subscriber::SESSION_MS;
 
 /// The version of the requests: offsets are told by the names of topics.
 pub(crate) const VERSION: i16 = 9;
@@ -29,6 +30,8 @@ pub struct Shard {
     pub rests_on: i64,
     /// When it wants a tick.
     pub wake_at: Option<Mono>,
+    /// How many records of the metadata it was told of.
+    pub metadata: usize,
     state: GroupState,
     waits: GroupWaits,
     next_ticket: u64,
@@ -74,6 +77,7 @@ impl Shard {
             epoch,
             rests_on: log.end_offset() - 1,
             wake_at: None,
+            metadata: 0,
             state,
             waits: GroupWaits::default(),
             next_ticket: 0,
@@ -86,9 +90,16 @@ impl Shard {
     /// What tells it of its settings.
     #[must_use]
     pub fn greeting() -> Request {
+        let session_timeout_ms = Bounded { value: SESSION_MS, min: 1_000, max: 60_000 };
+        let assignment_interval_ms = Bounded { value: 100, min: 0, max: 15_000 };
         Request::Configure(GroupSettings {
             min_session_timeout_ms: 1_000,
             initial_rebalance_delay_ms: 300,
+            consumer: ConsumerSettings {
+                session_timeout_ms,
+                assignment_interval_ms,
+                ..ConsumerSettings::default()
+            },
             ..GroupSettings::default()
         })
     }

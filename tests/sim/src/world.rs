@@ -14,6 +14,7 @@ use crate::invariant::durable::Committed;
 use crate::invariant::groups::Groups;
 use crate::invariant::one_leader::Leaders;
 use crate::invariant::reassignment::Targets;
+use crate::invariant::subscriptions::Subscriptions;
 use crate::invariant::transactions::Transactions;
 use crate::invariant::watermark::Watermarks;
 use crate::invariant::{agreement, healing, leadership, metadata, offsets};
@@ -23,6 +24,7 @@ use crate::message::{Message, Party};
 use crate::node::{Damage, Node};
 use crate::orphan;
 use crate::quorum::{Clocks, Quorum};
+use crate::subscriber::Subscriber;
 use crate::trace::Trace;
 use crate::transactor::{Auditor, Transactor};
 use crate::{MOST_PARTITIONS, TOPIC, Verdict, Violation, violated};
@@ -52,6 +54,8 @@ pub struct World {
     pub members: Vec<Member>,
     /// The members of the group, if there is one.
     pub joiners: Vec<Joiner>,
+    /// The members of the group of the new protocol, if there is one.
+    pub subscribers: Vec<Subscriber>,
     /// Those who write transactions.
     pub transactors: Vec<Transactor>,
     /// Those who read committed records.
@@ -63,6 +67,8 @@ pub struct World {
     pub wide: bool,
     /// Whether there are transactions.
     pub transactional: bool,
+    /// Whether there is a group of the new protocol.
+    pub modern: bool,
     /// How many partitions there are.
     pub partitions: i32,
     /// What is committed.
@@ -78,6 +84,7 @@ pub struct World {
     leaders: Leaders,
     watermarks: Watermarks,
     groups: Groups,
+    subscriptions: Subscriptions,
     suffering: bool,
 }
 
@@ -117,6 +124,7 @@ impl World {
         let mut hub = Hub::new(seed, trace);
         // None of the seeds that once found something is one of these.
         let (wide, transactional) = (seed % 16 < 4, matches!(seed % 16, 8 | 9));
+        let modern = wide && seed % 4 >= 2;
         let clocks = if wide { Clocks::Differ } else { Clocks::True };
         let quorum = Quorum::new(&mut hub, clocks);
         let brokers = hub.rng.within(3, 5) as i32;
@@ -132,6 +140,8 @@ impl World {
             consumers: Vec::new(),
             members: Vec::new(),
             joiners: Vec::new(),
+            subscribers: Vec::new(),
+            modern,
             transactors: Vec::new(),
             auditors: Vec::new(),
             transactions: Transactions::default(),
@@ -146,6 +156,7 @@ impl World {
             leaders: Leaders::default(),
             watermarks: Watermarks::default(),
             groups: Groups::default(),
+            subscriptions: Subscriptions::default(),
             suffering: false,
         }
     }
@@ -165,6 +176,11 @@ impl World {
         }
         if self.wide {
             self.joiners = (0..JOINERS).map(|at| Joiner::new(at, &mut self.hub)).collect();
+        }
+        if self.modern {
+            let topic = self.quorum.image().topic_id(TOPIC).unwrap_or_default();
+            let new = |at| Subscriber::new(at, topic, &mut self.hub);
+            self.subscribers = (0..JOINERS).map(new).collect();
         }
         if self.transactional {
             let (partitions, hub) = (self.partitions, &mut self.hub);
@@ -241,6 +257,7 @@ impl World {
         self.producers.iter_mut().for_each(|producer| producer.writing = false);
         self.members.iter_mut().for_each(|member| member.writing = false);
         self.joiners.iter_mut().for_each(|joiner| joiner.sharer.writing = false);
+        self.subscribers.iter_mut().for_each(|subscriber| subscriber.writing = false);
         self.transactors.iter_mut().for_each(|transactor| transactor.writing = false);
         self.wait(healing::WITHIN_MS, "healing", healing::ailing)?;
         self.settle()?;
@@ -333,6 +350,15 @@ impl World {
         };
         match party {
             Party::Broker(id) => {
+                if let Event::Deliver {
+                    from: Party::Subscriber(at),
+                    message: Message::Group(asked, _),
+                    ..
+                } = &event
+                    && !self.subscribers.get_mut(*at).is_some_and(|one| one.is_read(*asked))
+                {
+                    return Ok(());
+                }
                 let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
                 node.handle(&mut self.hub, event)?;
                 self.check(id)
@@ -363,6 +389,7 @@ impl World {
             Party::Consumer(at) => self.consumer(at, event),
             Party::Member(at) => self.member(at, event),
             Party::Joiner(at) => self.joiner(at, event),
+            Party::Subscriber(at) => self.subscriber(at, event),
             Party::Transactor(at) => {
                 self.transactor(at, event);
                 Ok(())
@@ -432,6 +459,25 @@ impl World {
                 Some(learned) => self.groups.told(learned),
                 None => Ok(()),
             },
+            _ => Ok(()),
+        }
+    }
+
+    fn subscriber(&mut self, at: usize, event: Event) -> Verdict {
+        let brokers: Vec<i32> = self.nodes.keys().copied().collect();
+        let Some(subscriber) = self.subscribers.get_mut(at) else { return Ok(()) };
+        match event {
+            Event::Timer { what: Timer::Turn, .. } => {
+                subscriber.turn(&mut self.hub, &brokers, &self.subscriptions);
+                Ok(())
+            }
+            Event::Deliver { message, .. } => {
+                let now = self.hub.now;
+                match subscriber.receive(now, message) {
+                    Some(learned) => self.subscriptions.told(now, learned, &self.subscribers),
+                    None => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }

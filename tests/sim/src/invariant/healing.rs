@@ -1,8 +1,8 @@
 //! After the faults stop, everything heals in bounded time: all brokers serve, all partitions are
 //! led, all replicas are in sync and the same, all producers have their answers, consumers have read
-//! to the end, groups know what was committed, and members of a group have shared out all that there is.
+//! to the end, groups know what was committed, and members of groups have shared out all that there is.
 
-use super::groups;
+use super::{groups, subscriptions};
 use crate::world::World;
 use crate::{OFFSETS, TOPIC, records};
 
@@ -71,6 +71,9 @@ pub fn ailing(world: &World) -> Option<String> {
     }
     if !world.transactors.iter().all(|transactor| transactor.is_done()) {
         return Some("a transaction has not ended everywhere".into());
+    }
+    if let Some(what) = subscriptions::ailing(&world.subscribers, world.partitions) {
+        return Some(what);
     }
     let waits = world.producers.iter().find(|producer| !producer.is_done());
     waits.map(|producer| format!("producer {} waits for an answer", producer.id()))

@@ -10,5 +10,6 @@ pub mod offsets;
 pub mod one_leader;
 pub mod reassignment;
 pub mod sequence;
+pub mod subscriptions;
 pub mod transactions;
 pub mod watermark;

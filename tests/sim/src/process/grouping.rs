@@ -1,5 +1,7 @@
 //! The coordinator of groups, which is where its partition is led.
 
+use std::sync::Arc;
+
 use ottla_coordinator::group::Request;
 use ottla_machine::Time;
 use ottla_wire::ErrorCode;
@@ -63,6 +65,12 @@ impl Process {
                 Err(what) => return Err(wrong(what)),
             }
             self.submit(hub, None, Shard::greeting())?;
+        }
+        let known = self.applied.len();
+        if let Some(shard) = self.shard.as_mut().filter(|shard| shard.metadata < known) {
+            shard.metadata = known;
+            let image = Arc::new(self.image.clone());
+            self.submit(hub, None, Request::Metadata(image))?;
         }
         self.submit(hub, asker, request)
     }
