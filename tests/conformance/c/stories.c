@@ -119,10 +119,74 @@ static int unknown_topic(void) {
   return te == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? 0 : fail("got %s", rd_kafka_err2name(te));
 }
 
+/* Makes an error of a transaction the reason of the failure; 0 if there is none. */
+static int told(const char *what, rd_kafka_error_t *e) {
+  if (!e) return 0;
+  fail("%s: %s", what, rd_kafka_error_string(e));
+  rd_kafka_error_destroy(e);
+  return 1;
+}
+
+/* 60 transactions of 3 records in turn committed and aborted, with offsets; who reads what is committed sees every second one. */
+static int transactions(void) {
+  enum { ROUNDS = 60, EACH = 3, LIMIT = 30000 };
+  char topic[128], group[128];
+  topic_name(topic, sizeof topic, "txn");
+  topic_name(group, sizeof group, "txn-group");
+  rd_kafka_t *p = client(RD_KAFKA_PRODUCER, "transactional.id", topic, "linger.ms", "0", NULL);
+  rd_kafka_t *g = client(RD_KAFKA_CONSUMER, "group.id", group, NULL);
+  if (told("init", rd_kafka_init_transactions(p, LIMIT))) return 1;
+  for (int i = 0; i < ROUNDS; i++) {
+    if (told("begin", rd_kafka_begin_transaction(p))) return 1;
+    for (int k = 0; k < EACH; k++) {
+      char value[16];
+      snprintf(value, sizeof value, "%d", i);
+      rd_kafka_resp_err_t e = rd_kafka_producev(p, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_VALUE(value, strlen(value) + 1),
+                                                RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+      if (e) return fail("produce: %s", rd_kafka_err2str(e));
+    }
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(offsets, topic, 0)->offset = 100 + i;
+    rd_kafka_consumer_group_metadata_t *of = rd_kafka_consumer_group_metadata(g);
+    int failed = told("offsets", rd_kafka_send_offsets_to_transaction(p, offsets, of, LIMIT));
+    rd_kafka_consumer_group_metadata_destroy(of);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    if (failed) return 1;
+    if (i % 2 ? told("abort", rd_kafka_abort_transaction(p, LIMIT)) : told("commit", rd_kafka_commit_transaction(p, LIMIT))) return 1;
+  }
+  rd_kafka_destroy(p);
+
+  rd_kafka_topic_partition_list_t *at = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(at, topic, 0);
+  /* The markers of the last ones may be on their way. */
+  for (time_t end = time(NULL) + 30; at->elems[0].offset != 100 + ROUNDS - 2;) {
+    rd_kafka_resp_err_t e = rd_kafka_committed(g, at, LIMIT);
+    if (e && e != RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT) return fail("committed: %s", rd_kafka_err2str(e));
+    if (time(NULL) > end) return fail("offset %lld", (long long)at->elems[0].offset);
+  }
+  at->elems[0].offset = 0;
+  rd_kafka_assign(g, at);
+  rd_kafka_topic_partition_list_destroy(at);
+  time_t end = time(NULL) + 60;
+  for (int got = 0; got < ROUNDS / 2 * EACH;) {
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(g, 500);
+    if (time(NULL) > end) return fail("read %d", got);
+    if (!m) continue;
+    if (m->err) return fail("consume: %s", rd_kafka_message_errstr(m));
+    if (atoi(m->payload) != got / EACH * 2) return fail("record %d says %s", got, (char *)m->payload);
+    got++;
+    rd_kafka_message_destroy(m);
+  }
+  rd_kafka_consumer_close(g);
+  rd_kafka_destroy(g);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   struct { const char *name; int (*run)(void); } stories[] = {
     {"none", none}, {"gzip", gzip}, {"snappy", snappy}, {"lz4", lz4}, {"zstd", zstd}, {"idempotent", idempotent},
-    {"watermarks", watermarks}, {"unknownTopic", unknown_topic}};
+    {"watermarks", watermarks}, {"unknownTopic", unknown_topic},
+    {"transactions", transactions}};
   if (argc < 2) return 2;
   bootstrap = argv[1];
   int failed = 0;

@@ -422,13 +422,101 @@ func admin(ctx context.Context) error {
 	return err
 }
 
+// transactions reads one topic and writes another in transactions, some of which are aborted and done again: each record
+// is written once. A producer that takes over fences the one before.
+func transactions(ctx context.Context) error {
+	in, out, group, id := name("txn-in"), name("txn-out"), name("txn-group"), name("txn")
+	c, err := client(kgo.DefaultProduceTopic(in))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := kadm.NewClient(c).CreateTopics(ctx, 3, 1, nil, in, out); err != nil {
+		return err
+	}
+	const records = 500
+	for i := range records {
+		c.Produce(ctx, &kgo.Record{Value: fmt.Appendf(nil, "%d", i)}, nil)
+	}
+	if err := c.Flush(ctx); err != nil {
+		return err
+	}
+	session, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(seeds...), kgo.TransactionalID(id), kgo.ConsumerGroup(group),
+		kgo.ConsumeTopics(in), kgo.DefaultProduceTopic(out), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RequireStableFetchOffsets())
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	for turn, moved := 0, 0; moved < records; turn++ {
+		fetched := session.PollRecords(ctx, 50)
+		if err := fetched.Err0(); err != nil {
+			return fmt.Errorf("moved %d: %w", moved, err)
+		}
+		if err := session.Begin(); err != nil {
+			return err
+		}
+		got := fetched.Records()
+		for _, r := range got {
+			session.Produce(ctx, &kgo.Record{Value: r.Value}, nil)
+		}
+		committed, err := session.End(ctx, kgo.TransactionEndTry(turn%3 != 1))
+		if err != nil {
+			return fmt.Errorf("turn %d: %w", turn, err)
+		}
+		if committed {
+			moved += len(got)
+		}
+	}
+	got, err := consume(ctx, records, kgo.ConsumeTopics(out), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	if err != nil {
+		return err
+	}
+	distinct := map[string]bool{}
+	for _, r := range got {
+		distinct[string(r.Value)] = true
+	}
+	if len(distinct) != records {
+		return fmt.Errorf("%d of %d are there", len(distinct), records)
+	}
+	old, err := client(kgo.TransactionalID(id+"-f"), kgo.DefaultProduceTopic(out))
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	if err := old.BeginTransaction(); err != nil {
+		return err
+	}
+	if err := old.ProduceSync(ctx, &kgo.Record{Value: []byte("old")}).FirstErr(); err != nil {
+		return err
+	}
+	fresh, err := client(kgo.TransactionalID(id+"-f"), kgo.DefaultProduceTopic(out))
+	if err != nil {
+		return err
+	}
+	defer fresh.Close()
+	if err := fresh.BeginTransaction(); err != nil {
+		return err
+	}
+	if err := fresh.ProduceSync(ctx, &kgo.Record{Value: []byte("new")}).FirstErr(); err != nil {
+		return err
+	}
+	if err := fresh.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return err
+	}
+	if err := old.EndTransaction(ctx, kgo.TryCommit); err == nil {
+		return errors.New("a fenced producer commits")
+	}
+	return nil
+}
+
 func main() {
 	seeds = strings.Split(os.Args[1], ",")
 	failed := 0
 	for _, story := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"roundTrip", roundTrip}, {"group", group}, {"serverSide", serverSide}, {"kinds", kinds}, {"seekAndPause", seekAndPause}, {"admin", admin}} {
+	}{{"roundTrip", roundTrip}, {"group", group}, {"serverSide", serverSide}, {"kinds", kinds}, {"seekAndPause", seekAndPause}, {"admin", admin}, {"transactions", transactions}} {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		begun := time.Now()
 		if err := story.run(ctx); err != nil {
