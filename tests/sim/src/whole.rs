@@ -3,7 +3,7 @@
 //! Two scopes ([`plan::Scope`]). With the quorum alone, each node runs the real `ottla-quorum` over a simulated disk: voters, controllers that stand by and brokers that pull.
 //! They share one thread and one paused clock, and meet over wires that lose, delay, double and reorder. A seed tells who is
 //! killed in the middle of which write, whose power fails, who is held up, cut off, emptied, given or denied a vote, and
-//! whose clock jumps; `faults.rs` has the list. Then all faults stop, and all must be well in bounded time.
+//! whose clock jumps; `faults.rs` has the list. In some runs the quorum grows from one voter, or not all first voters come at once. Then all faults stop, and all must be well in bounded time.
 //!
 //! With whole nodes, each member runs the real controller on top of that, and brokers the real engine: their life in the
 //! cluster, their logs, the partitions that they lead and follow, and the coordinators of groups; in half of the clusters some

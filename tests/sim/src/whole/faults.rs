@@ -1,11 +1,12 @@
 //! What nodes, disks, wires and clocks suffer.
 //!
 //! Any of it may come at any time, but for one thing: a controller's disk is emptied only while all others have theirs, as
-//! the quorum promises no more than to bear the loss of one disk at a time. With whole nodes, one that began late counts as such a
-//! loss until it has caught up.
+//! the quorum promises no more than to bear the loss of one disk at a time. One that began late counts as such a loss until it has
+//! caught up. Who has to get its log back is ended more often than others.
 //!
 //! With whole nodes disks fill up, too, for a while. What a process finds no room for may end it; it is started again then.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ottla_log::disk::Disk;
@@ -14,7 +15,7 @@ use ottla_quorum::directories::METADATA_PARTITION;
 use ottla_quorum::simulated;
 
 use super::clock;
-use super::host::{DATA, Host, Part};
+use super::host::{DATA, Host, Lost, Part};
 use super::plan::{Keys, Kind, Scope};
 use super::wires::Weather;
 use super::world::{Cut, Emptied, End, World};
@@ -47,6 +48,8 @@ impl World {
         let leader = self.leader();
         // Who leads is worth more.
         let id = leader.filter(|_| self.rng.chance(250)).unwrap_or(id);
+        let behind = self.emptied.map(|emptied| emptied.id);
+        let id = behind.filter(|_| self.rng.chance(250)).unwrap_or(id);
         match self.rng.below(100) {
             0..16 => {
                 let how = self.how();
@@ -64,6 +67,8 @@ impl World {
             37..45 if self.plan.scope == Scope::Nodes => self.fill(id),
             33..45 => self.hold(id),
             45..62 => self.cut(id, &all),
+            // Whose vote is missed while others have not come yet.
+            62..67 if !self.plan.late.is_empty() => self.revote(),
             62..72 => self.change_weather(),
             72..77 => {
                 let by_ms = self.rng.below(JUMP_MS).cast_signed() - (JUMP_MS / 2).cast_signed();
@@ -194,7 +199,8 @@ impl World {
         let goal = self.committed();
         let Some(host) = self.hosts.get_mut(&id) else { return };
         let before = host.key();
-        host.empty(&self.plan, seed);
+        let lost = if seed % 3 == 0 && kind == Kind::Member { Lost::Log } else { Lost::All };
+        host.empty(&self.plan, seed, lost);
         if kind == Kind::Member {
             if self.wanted.remove(&before) {
                 self.wanted.insert(host.key());
@@ -212,7 +218,14 @@ impl World {
             has && matches!(host.disk.exists(&path), Ok(false))
         };
         let voters = self.hosts.values().filter(|host| self.wanted.contains(&host.key()));
-        self.plan.scope == Scope::Quorum || voters.filter(|host| host.id != but).all(is_sound)
+        let at_once = self.plan.begins_at_once();
+        // All that are to vote do by now.
+        let leader = self.wires.leader();
+        let all = leader.is_some_and(|(_, leader, _)| {
+            let known: BTreeSet<_> = leader.describe().voters.iter().map(|v| v.key).collect();
+            self.plan.keys == Keys::Nodes || known.is_superset(&self.wanted)
+        });
+        (all || at_once) && voters.filter(|host| host.id != but).all(is_sound)
     }
 
     /// A broker is stopped in order.

@@ -96,6 +96,15 @@ impl Part {
     }
 }
 
+/// What is gone of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Everything, and with it who it was.
+    All,
+    /// The metadata log.
+    Log,
+}
+
 /// A node.
 #[derive(Debug)]
 pub struct Host {
@@ -147,7 +156,7 @@ impl Host {
             directory: Uuid::from_u128(1_000 + id as u128),
             disk: disk(plan.disks, kind, seed),
             life: None,
-            start_at: Some(0),
+            start_at: Some(plan.late.get(&id).copied().unwrap_or_default()),
             held_until: None,
             leaving: None,
             was_emptied: false,
@@ -156,10 +165,12 @@ impl Host {
         }
     }
 
-    /// The disk is another one, and empty.
-    pub fn empty(&mut self, plan: &Plan, seed: u64) {
+    /// The disk is another one, and empty. Where only the log is gone, the directory is still known by its id.
+    pub fn empty(&mut self, plan: &Plan, seed: u64, lost: Lost) {
         self.disk = disk(plan.disks, self.kind, seed);
-        self.directory = Uuid::from_u128((u128::from(seed) << 20) | self.id as u128);
+        if lost == Lost::All {
+            self.directory = Uuid::from_u128((u128::from(seed) << 20) | self.id as u128);
+        }
         self.was_emptied = true;
         self.full_until = None;
     }

@@ -7,6 +7,9 @@ use crate::rng::Rng;
 /// Controllers that are brokers, too, at most: each broker costs time.
 const MOST_COMBINED: usize = 3;
 
+/// How late a voter starts at most.
+const LATEST_MS: u64 = 10_000;
+
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -77,6 +80,10 @@ pub struct Plan {
     pub hosts: BTreeMap<i32, Kind>,
     /// The first voters.
     pub voters: Vec<i32>,
+    /// Who is to vote at first: more than these, where the quorum grows from one.
+    pub wanted: Vec<i32>,
+    /// Who starts only after so many milliseconds.
+    pub late: BTreeMap<i32, u64>,
     /// How members know each other.
     pub keys: Keys,
     /// What disks do.
@@ -114,6 +121,8 @@ impl Plan {
             scope,
             hosts,
             voters: (1..=count).collect(),
+            wanted: (1..=count).collect(),
+            late: BTreeMap::new(),
             keys,
             disks: if rng.chance(500) { Disks::Harsh } else { Disks::Mild },
             segment_bytes: if rng.chance(500) { 1 << 20 } else { rng.within(500, 4_000) as u32 },
@@ -125,10 +134,31 @@ impl Plan {
             fault_gap_ms: rng.within(150, 1_500),
             faults_ms: rng.within(4_000, 15_000),
         };
+        // What came later to this plan has its own chance, so that the seeds of before stay what they were.
+        let mut more = Rng::new(rng.clone().draw());
         if scope == Scope::Nodes {
             plan.with_brokers(rng);
         }
+        plan.begin_apart(&mut more);
         plan
+    }
+
+    /// Not all first voters begin at once: the quorum grows from one, or some come late.
+    fn begin_apart(&mut self, rng: &mut Rng) {
+        match rng.below(8) {
+            0 | 1 if self.keys == Keys::Directories => self.voters = vec![1],
+            2 | 3 => {
+                let most = (self.voters.len() - 1) / 2;
+                let late = rng.some(&self.voters, most);
+                self.late = late.into_iter().map(|id| (id, rng.within(1, LATEST_MS))).collect();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether all that are to vote at first begin together.
+    pub fn begins_at_once(&self) -> bool {
+        self.late.is_empty() && self.voters == self.wanted
     }
 
     /// Most that only pull are whole brokers, and there are some more.

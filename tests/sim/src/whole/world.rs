@@ -110,7 +110,7 @@ impl World {
         for (id, kind) in &plan.hosts {
             hosts.insert(*id, Host::new(*id, *kind, &plan, rng.draw()));
         }
-        let wanted = plan.voters.iter().filter_map(|id| hosts.get(id).map(Host::key)).collect();
+        let wanted = plan.wanted.iter().filter_map(|id| hosts.get(id).map(Host::key)).collect();
         let load: Arc<Load> = Arc::default();
         let ledger = Ledger::new(wires.clone(), load.clone());
         let mut world = Self {
