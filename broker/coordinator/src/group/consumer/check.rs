@@ -1,7 +1,9 @@
 //! What a heartbeat must be.
 
 use ottla_wire::ErrorCode;
-use ottla_wire::api::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
+use ottla_wire::api::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatRequestTopicPartitions,
+};
 
 use super::desk::Refused;
 use super::member::{LEAVE, LEAVE_FOR_A_WHILE, Member};
@@ -94,10 +96,7 @@ pub(crate) fn check_epoch(member: &Member, epoch: i32, owned: Owned<'_>) -> Resu
     fenced("smaller")
 }
 
-fn is_subset(
-    owned: &[ottla_wire::api::consumer_group_heartbeat::ConsumerGroupHeartbeatRequestTopicPartitions],
-    member: &Member,
-) -> bool {
+fn is_subset(owned: &[ConsumerGroupHeartbeatRequestTopicPartitions], member: &Member) -> bool {
     owned.iter().all(|topic| {
         let assigned = member.assigned.get(&topic.topic_id);
         topic.partitions.iter().all(|p| assigned.is_some_and(|all| all.contains_key(p)))
