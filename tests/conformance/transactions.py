@@ -124,6 +124,6 @@ def stories():
     wanted = os.environ.get("STORIES", "").split()
     for version in VERSIONS:
         with node(version) as b:
-            tap.program(f"transactions/{version}", [*java, b.bootstrap, str(version), *wanted], expect=1 if wanted else 20)
+            tap.program(f"transactions/{version}", [*java, b.bootstrap, str(version), *wanted], expect=1 if wanted else 19)
         tap.run(f"transactions/{version}/a node stops while a transaction is open", stops, java, version)
     tools(java)
