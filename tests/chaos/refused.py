@@ -198,7 +198,7 @@ def catches_up(c, node):
     advice = re.findall(r"catch up from them: (mv .*?/) ?[;.\n]", node.output() + "\n")[-1]
     shutil.rmtree(node.data.with_suffix(".damaged"), ignore_errors=True)
     assert os.system(advice) == 0, advice
-    votes = "has the metadata log again, and votes"
+    votes = "has the metadata log, and votes"
     before = node.output().count(votes)
     node.start()
     end = time.time() + 30
