@@ -280,8 +280,12 @@ def without_snapshots(metadata):
 
 
 def flip(file):
+    """One bit of the batch in the middle is another one: of its last byte, which the checksum covers as it does not the head."""
     spoiled = bytearray(file.read_bytes())
-    spoiled[len(spoiled) // 2] ^= 0x10
+    end = 0
+    while end <= len(spoiled) // 2:
+        end += 12 + struct.unpack_from(">i", spoiled, end + 8)[0]
+    spoiled[end - 1] ^= 0x10
     file.write_bytes(spoiled)
 
 
