@@ -41,6 +41,15 @@ fn a_partition_is_given_only_when_it_was_given_up() {
     assert_eq!(kept, 2);
     let again = one.say(&mut shard, full);
     assert_eq!((again.member_epoch, again.error_code), (2, ErrorCode::NONE));
+    // Who says nothing of what it has, may have it still.
+    let quiet = ConsumerGroupHeartbeatRequest {
+        group_id: GROUP.to_owned(),
+        member_id: "one".to_owned(),
+        member_epoch: 2,
+        ..Default::default()
+    };
+    let unsaid = one.say(&mut shard, quiet);
+    assert_eq!((unsaid.member_epoch, unsaid.error_code), (2, ErrorCode::NONE));
     two.beat(&mut shard);
     assert!(two.owned.is_empty());
     settle(&mut shard, &mut [&mut one, &mut two]);
